@@ -1,0 +1,74 @@
+"""The seam between ingest and a database: what the hot path needs, and no more.
+
+Two stores implement it, ``sqlite`` and ``postgres``; one contract test holds both.
+SQL that is the same in both is written once, with ``%s`` for parameters. Rows are
+plain tuples and columns are named, because no ORM object is made per span.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+Row = tuple[Any, ...]
+
+
+class Transaction(Protocol):
+    """One write transaction; it commits when the ``with`` block ends without error."""
+
+    def select(self, sql: str, parameters: Sequence[object] = ()) -> list[Row]: ...
+
+    def lookup(
+        self,
+        table: str,
+        columns: Sequence[str],
+        *,
+        key: str,
+        values: Iterable[object],
+        where: str = "",
+        parameters: Sequence[object] = (),
+    ) -> list[Row]:
+        """Rows whose ``key`` is one of ``values``, in as few statements as fit."""
+        ...
+
+    def execute(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run a statement; the number of rows it changed."""
+        ...
+
+    def ids(self, table: str, count: int) -> range:
+        """Fresh primary keys, growing in order of commit on SQLite."""
+        ...
+
+    def insert(
+        self, table: str, columns: Sequence[str], rows: Iterable[Row]
+    ) -> None: ...
+
+    def replace(
+        self, table: str, columns: Sequence[str], rows: Iterable[Row]
+    ) -> None:
+        """Insert, or overwrite the row of the same ``id`` (always the first column)."""
+        ...
+
+    def delete(self, table: str, ids: Iterable[int]) -> None: ...
+
+    def lock(self, space: int, keys: Iterable[int]) -> None:
+        """Hold each key of ``space`` until the end; callers ask in ascending space.
+
+        Keys are taken in sorted order, so two writers cannot wait for each other.
+        SQLite has one writer anyway and does nothing.
+        """
+        ...
+
+
+class Store(Protocol):
+    def begin(self) -> AbstractContextManager[Transaction]:
+        """A write transaction; raises ``Busy`` when the database will not take one."""
+        ...
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """A snapshot to read from; it never waits for a writer."""
+        ...
+
+
+Opener = Callable[[], Store]

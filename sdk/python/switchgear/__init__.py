@@ -1,0 +1,1 @@
+"""What services and the control plane share; the standard library is all it needs."""

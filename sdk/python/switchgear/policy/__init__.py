@@ -1,0 +1,1 @@
+"""The pure policy kernel: no clock, no I/O, no framework."""
