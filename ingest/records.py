@@ -15,6 +15,15 @@ from enum import IntEnum
 
 import msgspec
 
+from switchgear.policy.vocabulary import FailureClass, Outcome, RefusalReason
+
+# Numbers stand for words in stored rows, so order is for ever: new words go to the
+# end of their set. 0 means none (or, for an outcome, that nothing has ended yet).
+OUTCOME_CODES = {word.value: code for code, word in enumerate(Outcome, start=1)}
+FAILURE_CODES = {word.value: code for code, word in enumerate(FailureClass, start=1)}
+REFUSAL_CODES = {word.value: code for code, word in enumerate(RefusalReason, start=101)}
+REASONS = {code: word for word, code in (FAILURE_CODES | REFUSAL_CODES).items()}
+
 
 class Category(IntEnum):
     """What a span is. The first five are kinds of calls; the rest is structure."""
