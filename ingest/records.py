@@ -188,6 +188,20 @@ class Call(msgspec.Struct, array_like=True, frozen=True):
     lease: str | None = None
 
 
+class Batch(msgspec.Struct, frozen=True):
+    """One export, ready to be stored: what came in, and what we understood.
+
+    ``wire`` is the masked request and ``facts`` its packed spans in the same order;
+    both are compressed before they get here, so that the writer does not wait.
+    """
+
+    project_id: int
+    received_ns: int
+    spans: list[Span]
+    wire: bytes
+    facts: bytes
+
+
 _pack = msgspec.msgpack.Encoder().encode
 _unpack_spans = msgspec.msgpack.Decoder(list[Span]).decode
 
@@ -199,6 +213,18 @@ def pack_spans(spans: list[Span]) -> bytes:
 
 def unpack_spans(packed: bytes) -> list[Span]:
     return _unpack_spans(packed)
+
+
+_unpack_call = msgspec.msgpack.Decoder(Call).decode
+
+
+def pack_call(call: Call) -> bytes:
+    """The stored form of a call; ``unpack_call`` gives an equal record."""
+    return _pack(call)
+
+
+def unpack_call(packed: bytes) -> Call:
+    return _unpack_call(packed)
 
 
 def version_order(span: Span) -> tuple[bool, int, int, bytes]:
