@@ -47,6 +47,10 @@ class Body(models.Model):
 
     class Meta:
         db_table = "ingest_body"
+        indexes = [
+            # Retention walks the oldest bodies of a project.
+            models.Index(fields=["project_id", "received_at"], name="body_by_age")
+        ]
 
 
 class Trace(models.Model):
@@ -67,12 +71,14 @@ class Trace(models.Model):
             )
         ]
         indexes = [
+            # Retention walks the quietest traces of a project.
+            models.Index(fields=["project_id", "touched_at"], name="trace_by_age"),
             # Only large traces that wait: the fold loop polls it.
             models.Index(
                 fields=["derive_after"],
                 name="trace_waits",
                 condition=models.Q(derive_after__isnull=False),
-            )
+            ),
         ]
 
 
@@ -88,6 +94,7 @@ class Span(models.Model):
         Body, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
     )
     position = models.IntegerField()
+    received_at = models.BigIntegerField(null=True)  # ns, of an earlier version if any
 
     class Meta:
         db_table = "ingest_span"
@@ -100,7 +107,8 @@ class Span(models.Model):
 class Response(models.Model):
     """One provider response id of a project: the call that counts for it.
 
-    Members are the calls that point here. ``winner`` is the call that counts.
+    Members are the calls that point here. ``winner`` is the call that counts; null
+    when retention took a member: what is counted then stays as it is.
     """
 
     id = models.BigAutoField(primary_key=True)
