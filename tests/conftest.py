@@ -1,0 +1,71 @@
+"""Fixtures every test may use; each one is a noun of the domain.
+
+A test that needs a server says ``@pytest.mark.needs("postgres")``. Without that
+server it is skipped and says so; under SWITCHGEAR_REQUIRE_SERVERS=1 it fails.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+
+from controlplane.models import Project
+
+DATABASES = ["default", "telemetry"]
+
+
+def listens(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+SERVERS = {
+    "postgres": lambda: listens(
+        os.environ.get("PGHOST", "127.0.0.1"), int(os.environ.get("PGPORT", "5432"))
+    ),
+    "redis": lambda: listens("127.0.0.1", 6379),
+    "chromium": lambda: shutil.which("chromium") is not None,
+    "node": lambda: shutil.which("node") is not None,
+}
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that use a database may use both."""
+    for item in items:
+        marker = item.get_closest_marker("django_db")
+        uses = {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
+        if (marker or uses) and "databases" not in (marker.kwargs if marker else {}):
+            kwargs = dict(marker.kwargs) if marker else {}
+            if "transactional_db" in uses:
+                kwargs["transaction"] = True
+            item.add_marker(
+                pytest.mark.django_db(databases=DATABASES, **kwargs), append=False
+            )
+
+
+def pytest_runtest_setup(item):
+    for marker in item.iter_markers("needs"):
+        for server in marker.args:
+            if SERVERS[server]():
+                continue
+            if os.environ.get("SWITCHGEAR_REQUIRE_SERVERS") == "1":
+                pytest.fail(f"{server} is required and not there", pytrace=False)
+            pytest.skip(f"{server} is not there")
+
+
+@pytest.fixture
+def project(db) -> Project:
+    return Project.objects.create(slug="acme", name="Acme", created_at=timezone.now())
+
+
+@pytest.fixture
+def user(db):
+    return get_user_model().objects.create_user("ada", password="correct horse")
