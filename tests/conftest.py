@@ -14,6 +14,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 
+from controlplane import keys
 from controlplane.models import Project
 
 DATABASES = ["default", "telemetry"]
@@ -59,6 +60,12 @@ def pytest_runtest_setup(item):
             if os.environ.get("SWITCHGEAR_REQUIRE_SERVERS") == "1":
                 pytest.fail(f"{server} is required and not there", pytrace=False)
             pytest.skip(f"{server} is not there")
+
+
+@pytest.fixture(autouse=True)
+def no_remembered_keys():
+    """Keys of the last test are gone from the database: memory must not answer."""
+    keys.ring.forget()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import models
 
 
@@ -27,6 +28,14 @@ def fingerprint_key() -> bytes:
     return secrets.token_bytes(32)
 
 
+class ProjectQuerySet(models.QuerySet["Project"]):
+    def visible_to(self, user: User) -> ProjectQuerySet:
+        """Those the user is a member of; a superuser is a member of all."""
+        if user.is_superuser:
+            return self.all()
+        return self.filter(memberships__user=user)
+
+
 class Project(models.Model):
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=100)
@@ -39,6 +48,8 @@ class Project(models.Model):
         max_length=32, default=fingerprint_key, editable=False
     )
     raw_retention_days = models.PositiveSmallIntegerField(default=14)
+
+    objects = models.Manager.from_queryset(ProjectQuerySet)()
 
     class Meta:
         constraints = [
