@@ -107,8 +107,8 @@ class Span(models.Model):
 class Response(models.Model):
     """One provider response id of a project: the call that counts for it.
 
-    Members are the calls that point here. ``winner`` is the call that counts; null
-    when retention took a member: what is counted then stays as it is.
+    Members are the calls that point here. ``winner`` is the call that counts, 0 when
+    none has ended, null when retention took a member: what is counted then stays.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -181,7 +181,8 @@ class Call(models.Model):
     refusal_reason = models.SmallIntegerField(default=0)
     latency_us = models.BigIntegerField(null=True)
     session = models.TextField(null=True)
-    user = models.TextField(null=True)
+    # PostgreSQL reads a bare "user" as the name of the database role.
+    user = models.TextField(null=True, db_column="end_user")
     message = models.TextField(null=True)  # what the failure says, bounded
     facts = models.BinaryField()  # packed records.Call
 
