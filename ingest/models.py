@@ -155,6 +155,27 @@ class Series(models.Model):
         ]
 
 
+class Word(models.Model):
+    """A word that has series of its own; the rest of its dimension is ``__other__``.
+
+    Never taken back: what a call was counted under stays the same for ever.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    project_id = models.BigIntegerField()
+    dimension = models.CharField(max_length=16)  # a kind for targets
+    word = models.TextField()
+    digest = models.BinaryField(max_length=16)  # of all the above
+
+    class Meta:
+        db_table = "ingest_word"
+        constraints = [models.UniqueConstraint(fields=["digest"], name="word_once")]
+        indexes = [
+            # The writer loads the words of a dimension when it first sees it.
+            models.Index(fields=["project_id", "dimension"], name="word_of_project")
+        ]
+
+
 class Call(models.Model):
     """One call as derived; the row holds all that its rollup contribution needs."""
 
@@ -290,16 +311,20 @@ class Tick(Bucket, Measures):
 
 
 class TickReason(Bucket, ReasonMeasures):
+    """``tick`` is the id of the tick it belongs to: one watermark serves both."""
+
+    tick = models.BigIntegerField()
+
     class Meta:
         db_table = "ingest_tick_reason"
         indexes = [
             models.Index(fields=["bucket", "series"], name="tick_reason_by_time"),
-            models.Index(fields=["writer", "id"], name="tick_reason_of_writer"),
+            models.Index(fields=["writer", "tick"], name="tick_reason_of_writer"),
         ]
 
 
 class Rollup(Bucket, Measures):
-    """1 min, 10 min, 1 h and 1 d rows, of full series and of grouping sets."""
+    """1 min, 10 min, 1 h and 1 d rows; of small grouping sets 10 s rows as well."""
 
     resolution = models.IntegerField()  # seconds
 
