@@ -127,6 +127,8 @@ class Span(msgspec.Struct, array_like=True, frozen=True):
     policy_version: int | None = None
     rule: str | None = None
     lease: str | None = None
+    # Said to start or end later than it came in, by more than clocks differ
+    future: bool = False
 
 
 class Coverage(IntEnum):
@@ -237,5 +239,5 @@ def version_order(span: Span) -> tuple[bool, int, int, bytes]:
         span.end_ns != 0,
         span.end_ns,
         span.weight,
-        _pack(msgspec.structs.replace(span, received_ns=0)),
+        _pack(msgspec.structs.replace(span, received_ns=0, future=False)),
     )
