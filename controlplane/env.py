@@ -149,6 +149,7 @@ def database(url: str, *, sqlite: Path) -> dict[str, Any]:
 
 
 def sqlite_database(path: Path) -> dict[str, Any]:
+    path.parent.mkdir(parents=True, exist_ok=True)
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(path),

@@ -97,8 +97,9 @@ def scope_of_request(request: HttpRequest, *, slug: str | None = None) -> Scope 
 
 def scope_of_socket(scope: Mapping[str, Any]) -> Scope | None:
     """The same for a WebSocket's ASGI scope; reads the database, so not in a loop."""
+    path = scope.get("url_route", {}).get("kwargs", {})
     query = parse_qs(scope.get("query_string", b"").decode())
-    slug = query.get("project", [""])[0]
+    slug = path.get("slug") or query.get("project", [""])[0]
     return scope_of_user(scope["user"], slug=slug or None)
 
 
@@ -108,13 +109,17 @@ ScopedPage = Callable[Concatenate[HttpRequest, Scope, P], HttpResponseBase]
 
 
 def scoped(view: ScopedPage[P]) -> Page[P]:
-    """Hand a page its scope; ask for a log-in, or say 404 when there is none."""
+    """Hand a page its scope; ask for a log-in, or say 404 when there is none.
+
+    The project is the path's ``slug``, which the view gets in its scope.
+    """
 
     @wraps(view)
     def page(
         request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
     ) -> HttpResponseBase:
-        scope = scope_of_request(request)
+        slug = kwargs.pop("slug", None)
+        scope = scope_of_request(request, slug=str(slug) if slug else None)
         if scope is not None and scope.may("read"):
             return view(request, scope, *args, **kwargs)
         if not request.user.is_authenticated:

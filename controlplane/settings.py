@@ -152,5 +152,10 @@ LOGGING = {
         "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {
+        # They tell every run of every job.
+        "celery": {"level": "WARNING"},
+        "kombu": {"level": "ERROR"},
+    },
     "root": {"handlers": ["console"], "level": env_text("SWITCHGEAR_LOG_LEVEL")},
 }

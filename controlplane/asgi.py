@@ -1,0 +1,61 @@
+"""The composition root: what the server answers, and in which order it is asked.
+
+Spans never reach Django: the receiver is asked first, then health, then sockets, and
+the rest is pages and REST. Only this module knows all rooms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
+pages: Any = get_asgi_application()
+
+# Imported after Django is set up: they import models.
+from controlplane import health  # noqa: E402
+from controlplane.routing import websocket  # noqa: E402
+from ingest import live, receiver, writer  # noqa: E402
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+PROBES: dict[str, health.Probe] = {"writer": writer.trouble}
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await http(scope, receive, send)
+    elif scope["type"] == "websocket":
+        await websocket(scope, receive, send)
+    else:
+        await lifespan(receive, send)
+
+
+async def http(scope: Scope, receive: Receive, send: Send) -> None:
+    path = scope["path"]
+    if path in receiver.PATHS:
+        await receiver.app(scope, receive, send)
+    elif path == "/healthz":
+        await health.answer_alive(send)
+    elif path == "/readyz":
+        await health.answer_ready(send, PROBES)
+    else:
+        await pages(scope, receive, send)
+
+
+async def lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            live.attach()
+            await send({"type": "lifespan.startup.complete"})
+        else:
+            # No request is running any more; what was accepted is written now.
+            await asyncio.to_thread(writer.drain)
+            await send({"type": "lifespan.shutdown.complete"})
+            return
