@@ -1,0 +1,435 @@
+"""Which attribute keys mean what: one ordered table for every convention we read.
+
+A line of ``FIELDS`` is a field, how its value is read, and the keys that carry it, the
+most trustworthy first: the first key with a usable value wins and no two are ever
+added. ``key#path`` reads inside a value that is itself a document (JSON or a Python
+literal); numbers in the path index lists. Adding an alias is adding one line.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Field(NamedTuple):
+    """One thing we want to know of a span, and where senders put it."""
+
+    name: str
+    reader: str  # a name of ``readers.READERS``
+    keys: tuple[str, ...]
+
+
+# Who called, for whom. Configured tenant keys go before these.
+WHO = (
+    Field(
+        "tenant",
+        "word",
+        (
+            "tenant.id",
+            "tenant",
+            "app.tenant.id",
+            "tenant_id",
+            "traceloop.association.properties.tenant",
+            "traceloop.association.properties.tenant_id",
+            "traceloop.association.properties.organization_id",
+            "langfuse.trace.metadata.tenant",
+            "langfuse.trace.metadata.tenant_id",
+            "langsmith.metadata.tenant",
+            "langsmith.metadata.tenant_id",
+            "ai.settings.context.tenant",
+            "ai.settings.context.tenantId",
+            "ai.telemetry.metadata.tenant",
+            "ai.telemetry.metadata.tenantId",
+            "metadata#tenant",
+            "metadata#tenant_id",
+            "metadata.user_api_key_team_id",
+            "metadata.user_api_key_org_id",
+            "metadata.requester_metadata#tenant",
+            "metadata.requester_metadata#tenant_id",
+        ),
+    ),
+    Field(
+        "tenant_copy",
+        "word",
+        ("baggage.tenant.id", "baggage.tenant", "baggage.tenant_id"),
+    ),
+    Field(
+        "session",
+        "text",
+        (
+            "gen_ai.conversation.id",
+            "session.id",
+            "langfuse.session.id",
+            "traceloop.association.properties.session_id",
+            "ai.settings.context.sessionId",
+            "ai.telemetry.metadata.sessionId",
+            "langsmith.metadata.session_id",
+            "langsmith.trace.session_id",
+            "metadata#session_id",
+            "metadata#thread_id",
+            "traceloop.association.properties.thread_id",
+            "messaging.message.conversation_id",
+            "mcp.session.id",  # of the transport, not of the conversation
+        ),
+    ),
+    Field(
+        "user",
+        "text",
+        (
+            "user.id",
+            "enduser.id",
+            "langfuse.user.id",
+            "traceloop.association.properties.user_id",
+            "ai.settings.context.userId",
+            "ai.telemetry.metadata.userId",
+            "langsmith.metadata.user_id",
+            "llm.user",
+            "metadata.user_api_key_user_id",
+            "metadata.user_api_key_end_user_id",
+            "metadata#user_id",
+        ),
+    ),
+    Field(
+        "agent",
+        "word",
+        (
+            "gen_ai.agent.name",
+            "agent.name",
+            "agent_name",
+            "graph.node.id",
+            "ai.telemetry.functionId",
+            "langsmith.metadata.lc_agent_name",
+            "traceloop.association.properties.lc_agent_name",
+            "metadata#lc_agent_name",
+        ),
+    ),
+    Field("environment", "word", ("langfuse.environment",)),
+)
+
+# What our own client says; it beats inference.
+POLICY = (
+    Field("outcome", "word", ("switchgear.outcome",)),
+    Field("decision", "word", ("switchgear.decision",)),
+    Field("refusal_reason", "word", ("switchgear.refusal_reason",)),
+    Field("own_class", "word", ("switchgear.failure_class",)),
+    Field("rule", "word", ("switchgear.rule",)),
+    Field("lease", "text", ("switchgear.lease.id",)),
+    Field("policy_version", "count", ("switchgear.policy.version",)),
+    Field("fallback_from", "word", ("switchgear.fallback.from", "fallback.from")),
+    Field("fallback_to", "word", ("switchgear.fallback.to", "fallback.to")),
+    Field(
+        "cache_hit",
+        "flag",
+        (
+            "cache.hit",
+            "cache_hit",
+            "tool.cache.hit",
+            "gen_ai.cache.hit",
+            "llm.cache.hit",
+        ),
+    ),
+)
+
+# How often it was tried. Not evidence: ``pydantic_ai.tool.retry.attempt`` numbers what
+# the model asked again, LiteLLM's ``x-litellm-attempted-*`` have root spans of their own.
+ATTEMPTS = (
+    Field("attempt", "count", ("switchgear.attempt", "retry.attempt")),
+    Field("attempts_total", "count", ("call_attempts",)),
+    Field("celery_retries", "count", ("celery.retries",)),
+    Field("resends", "count", ("http.request.resend_count", "http.resend_count")),
+    Field("backoff_ms", "number", ("switchgear.backoff_ms", "retry.backoff_ms")),
+    Field(
+        "backoff_s",
+        "number",
+        ("retry.sleep_s", "retry.delay_s", "retry.backoff_seconds"),
+    ),
+)
+
+# How it went.
+FAILURE = (
+    Field("error_type", "text", ("error.type", "exception.type")),
+    Field(
+        "error_message",
+        "text",
+        ("error.message", "langfuse.observation.status_message", "exception.message"),
+    ),
+    Field(
+        "status_code",
+        "count",
+        ("http.response.status_code", "http.status_code", "error.code"),
+    ),
+    Field(
+        "rpc_code",
+        "text",
+        (
+            "rpc.response.status_code",
+            "rpc.jsonrpc.error_code",
+            "jsonrpc.error.code",
+            "rpc.grpc.status_code",
+        ),
+    ),
+    Field("level", "text", ("langfuse.observation.level",)),
+    Field(
+        "told_failed",
+        "flag",
+        ("haystack.tool.error", "mcp.tool.result.is_error", "tool.is_error"),
+    ),
+    Field(
+        "told_status",
+        "text",
+        ("gen_ai.tool.status", "gen_ai.task.status", "celery.state"),
+    ),
+    Field("retry_reason", "text", ("celery.retry.reason",)),
+    Field(
+        "failure_stage",
+        "text",
+        ("pydantic_ai.tool.failure_stage", "pydantic_ai.tool.retry.cause"),
+    ),
+)
+
+TOOL = (
+    Field(
+        "target",
+        "word",
+        (
+            "gen_ai.tool.name",
+            "ai.toolCall.name",
+            "tool.name",
+            "haystack.tool.name",
+            "traceloop.entity.name",
+            "celery.task_name",
+            "mcp.tool.name",
+        ),
+    ),
+    Field(
+        "call_id",
+        "text",
+        (
+            "switchgear.call.id",
+            "gen_ai.tool.call.id",
+            "ai.toolCall.id",
+            "tool_call.id",
+            "tool.id",
+            "output.value#data.tool_call_id",
+            "messaging.message.id",
+            "messaging.message_id",
+        ),
+    ),
+    Field(
+        "arguments",
+        "value",
+        (
+            "gen_ai.tool.call.arguments",
+            "tool_arguments",
+            "ai.toolCall.args",
+            "ai.toolCall.input",
+            "traceloop.entity.input",
+            "langfuse.observation.input",
+            "haystack.agent.step.tool.input",
+            "input.value",
+            "gen_ai.prompt",
+        ),
+    ),
+    Field(
+        "result",
+        "string",
+        (
+            "gen_ai.tool.call.result",
+            "tool_response",
+            "ai.toolCall.result",
+            "ai.toolCall.output",
+            "traceloop.entity.output",
+            "langfuse.observation.output",
+            "haystack.agent.step.tool.output",
+            "output.value",
+        ),
+    ),
+    Field("server", "word", ("mcp.server.name", "gen_ai.tool.server.name")),
+)
+
+# Models, embeddings, and the containers that restate what models used.
+MODEL = (
+    Field(
+        "provider",
+        "provider",
+        (
+            "gen_ai.provider.name",
+            "llm.provider",
+            "llm.system",
+            "gen_ai.system",
+            "ai.model.provider",
+            "error.llm_provider",
+            "traceloop.association.properties.ls_provider",
+        ),
+    ),
+    Field(
+        "request_model",
+        "word",
+        (
+            "gen_ai.request.model",
+            "llm.request.model_name",
+            "ai.model.id",
+            "litellm.provider.model",
+            "langfuse.observation.model.name",
+            "llm.invocation_parameters#model",
+            "llm.invocation_parameters#model_name",
+            "llm.model_name",
+            "embedding.model_name",
+            "reranker.model_name",
+            "haystack.agent.step.llm.output#replies.0.meta.model",
+        ),
+    ),
+    Field(
+        "response_model",
+        "word",
+        (
+            "gen_ai.response.model",
+            "llm.response.model_name",
+            "ai.response.model",
+            "llm.model_name",
+            "langfuse.observation.model.name",
+            "haystack.agent.step.llm.output#replies.0.meta.model",
+        ),
+    ),
+    Field("response_id", "text", ("gen_ai.response.id", "ai.response.id")),
+    Field(
+        "input",
+        "count",
+        (
+            "gen_ai.usage.input_tokens",
+            "llm.token_count.prompt",
+            "ai.usage.inputTokens",
+            "ai.usage.promptTokens",
+            "ai.usage.tokens",
+            "gen_ai.usage.prompt_tokens",
+            "llm.usage.prompt_tokens",
+            "langfuse.observation.usage_details#prompt_tokens",
+            "langfuse.observation.usage_details#input_tokens",
+            "langfuse.observation.usage_details#input",
+            "haystack.agent.step.llm.output#replies.0.meta.usage.prompt_tokens",
+            "haystack.agent.step.llm.output#replies.0.meta.usage.input_tokens",
+            "metadata.usage_object#prompt_tokens",
+        ),
+    ),
+    Field(
+        "output",
+        "count",
+        (
+            "gen_ai.usage.output_tokens",
+            "llm.token_count.completion",
+            "ai.usage.outputTokens",
+            "ai.usage.completionTokens",
+            "gen_ai.usage.completion_tokens",
+            "llm.usage.completion_tokens",
+            "langfuse.observation.usage_details#completion_tokens",
+            "langfuse.observation.usage_details#output_tokens",
+            "langfuse.observation.usage_details#output",
+            "haystack.agent.step.llm.output#replies.0.meta.usage.completion_tokens",
+            "haystack.agent.step.llm.output#replies.0.meta.usage.output_tokens",
+            "metadata.usage_object#completion_tokens",
+        ),
+    ),
+    Field(
+        "cache_read",
+        "count",
+        (
+            "gen_ai.usage.cache_read.input_tokens",
+            "llm.token_count.prompt_details.cache_read",
+            "ai.usage.cachedInputTokens",
+            "ai.usage.inputTokenDetails.cacheReadTokens",
+            "gen_ai.usage.cache_read_input_tokens",
+            "gen_ai.usage.details.cache_read_tokens",
+            "gen_ai.usage.details.cache_read_input_tokens",
+            "langsmith.metadata.usage_metadata#input_token_details.cache_read",
+            "langfuse.observation.usage_details#prompt_tokens_details.cached_tokens",
+            "langfuse.observation.usage_details#cache_read_input_tokens",
+            "langfuse.observation.usage_details#input_cached_tokens",
+            "haystack.agent.step.llm.output"
+            "#replies.0.meta.usage.prompt_tokens_details.cached_tokens",
+            "haystack.agent.step.llm.output#replies.0.meta.usage.cache_read_input_tokens",
+            "metadata.usage_object#prompt_tokens_details.cached_tokens",
+            "metadata.usage_object#cache_read_input_tokens",
+        ),
+    ),
+    Field(
+        "cache_write",
+        "count",
+        (
+            "gen_ai.usage.cache_write.input_tokens",
+            "gen_ai.usage.cache_creation.input_tokens",
+            "llm.token_count.prompt_details.cache_write",
+            "ai.usage.inputTokenDetails.cacheWriteTokens",
+            "gen_ai.usage.cache_creation_input_tokens",
+            "gen_ai.usage.cache_write_input_tokens",
+            "gen_ai.usage.details.cache_write_tokens",
+            "langfuse.observation.usage_details#cache_creation_input_tokens",
+            "haystack.agent.step.llm.output"
+            "#replies.0.meta.usage.cache_creation_input_tokens",
+            "metadata.usage_object#cache_creation_input_tokens",
+        ),
+    ),
+    Field(
+        "reasoning",
+        "count",
+        (
+            "gen_ai.usage.reasoning.output_tokens",
+            "llm.token_count.completion_details.reasoning",
+            "ai.usage.reasoningTokens",
+            "ai.usage.outputTokenDetails.reasoningTokens",
+            "gen_ai.usage.reasoning_tokens",
+            "gen_ai.usage.details.reasoning_tokens",
+            "langsmith.metadata.usage_metadata#output_token_details.reasoning",
+            "langfuse.observation.usage_details"
+            "#completion_tokens_details.reasoning_tokens",
+            "langfuse.observation.usage_details#output_reasoning_tokens",
+            "haystack.agent.step.llm.output"
+            "#replies.0.meta.usage.completion_tokens_details.reasoning_tokens",
+            "metadata.usage_object#completion_tokens_details.reasoning_tokens",
+        ),
+    ),
+    Field(
+        "cost_usd",
+        "number",
+        (
+            "gen_ai.usage.cost.amount",
+            "gen_ai.cost.total_cost",
+            "gen_ai.usage.cost",
+            "llm.cost.total",
+            "langfuse.observation.cost_details#total",
+            "operation.cost",
+            "hidden_params#response_cost",
+        ),
+    ),
+    Field("cost_currency", "text", ("gen_ai.usage.cost.currency",)),
+    Field(
+        "ttft_s",
+        "number",
+        (
+            "gen_ai.response.time_to_first_chunk",
+            "gen_ai.client.operation.time_to_first_chunk",
+        ),
+    ),
+    Field("ttft_ms", "number", ("ai.response.msToFirstChunk",)),
+    Field("ttft_server", "number", ("gen_ai.server.time_to_first_token",)),
+    Field("first_token_at", "text", ("langfuse.observation.completion_start_time",)),
+)
+
+# Only of model spans, and only where no attribute carries the provider's id.
+ANSWER = (Field("answer", "string", ("output.value",)),)
+
+AGENT = (Field("workflow", "word", ("gen_ai.workflow.name",)),)
+
+NETWORK = (
+    Field("method", "word", ("http.request.method", "http.method")),
+    Field("url", "text", ("url.full", "http.url", "http.route", "url.path")),
+    Field("rpc_method", "word", ("rpc.method",)),
+)
+
+# Read once per resource.
+SERVICE = ("service.name",)
+ENVIRONMENT = (
+    "deployment.environment.name",
+    "deployment.environment",
+    "langfuse.environment",
+)
+RESOURCE_TENANT = ("tenant.id", "tenant", "tenant_id")

@@ -1,0 +1,108 @@
+"""What a span is, what it is about, and which call it belongs to."""
+
+from __future__ import annotations
+
+import sys
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from ingest.dialects import categories
+from ingest.dialects.plan import Plan
+from ingest.dialects.readers import document
+from ingest.records import Category
+
+_CLIENT, _PRODUCER = 3, 4
+_NOTHING = b""
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+
+
+def category(span: Any, plan: Plan, attributes: Any) -> Category:
+    """What the first telling key says; then the name; then what keys are there."""
+    for key, values in plan.kinds:
+        said = attributes[key].string_value
+        found = values.get(said)
+        if found is None:
+            found = values.get(said.lower())
+        if found is not None:
+            return found
+    name = span.name
+    if name in categories.SPAN_NAMES:
+        return categories.SPAN_NAMES[name]
+    if plan.present is not None:
+        if plan.present is Category.HTTP and span.kind != _CLIENT:
+            return Category.OTHER
+        if plan.present is not Category.OTHER:
+            return plan.present
+    return Category.PUBLISH if span.kind == _PRODUCER else Category.OTHER
+
+
+def is_pseudo(target: str, scope: str) -> bool:
+    """Whether a tool of this name runs nothing."""
+    return (
+        target in categories.PSEUDO_TOOLS
+        or target.startswith(categories.PSEUDO_PREFIXES)
+        or (scope, target) in categories.SCOPED_PSEUDO_TOOLS
+    )
+
+
+def tool_name(span_name: str) -> str:
+    """The tool in the name of a span whose attributes do not say it."""
+    for prefix in categories.NAME_PREFIXES:
+        if span_name.startswith(prefix):
+            span_name = span_name[len(prefix) :]
+            break
+    for suffix in categories.NAME_SUFFIXES:
+        span_name = span_name.removesuffix(suffix)
+    return sys.intern(span_name.strip())
+
+
+def agent_name(span_name: str, *, native: bool) -> str:
+    """The agent in the name of its span; some senders put only a class there."""
+    if native or span_name in categories.SPAN_NAMES:
+        return ""
+    name = span_name.removeprefix(categories.AGENT_PREFIX)
+    return sys.intern(name.removesuffix(".agent").strip())
+
+
+def call_id(said: str | None) -> bytes:
+    if not said or said in categories.NO_ID:
+        return _NOTHING
+    return blake2b(said.encode(), digest_size=8).digest()
+
+
+def response_id(said: str | None) -> bytes:
+    return blake2b(said.encode(), digest_size=16).digest() if said else _NOTHING
+
+
+def arguments(said: Any, key: bytes) -> bytes:
+    """Equal for equal arguments, however they were written; tells nobody what they are."""
+    if said is None:
+        return _NOTHING
+    return blake2b(_canonical(said), digest_size=8, key=key).digest()
+
+
+def _canonical(said: Any) -> bytes:
+    parsed = document(said) if isinstance(said, str) else said
+    if parsed is None:
+        return str(said).strip().encode()
+    try:
+        return _encode_sorted(_unwrapped(parsed))
+    except (TypeError, ValueError, RecursionError):
+        return str(said).strip().encode()
+
+
+def _unwrapped(parsed: Any) -> Any:
+    """The arguments alone: wrappers add run ids that differ between attempts."""
+    if not isinstance(parsed, dict):
+        return parsed
+    if "input_str" in parsed:
+        return parsed["input_str"]
+    if "kwargs" in parsed and parsed.keys() <= {"args", "kwargs"}:
+        return (
+            [parsed["args"], parsed["kwargs"]]
+            if parsed.get("args")
+            else parsed["kwargs"]
+        )
+    return parsed

@@ -1,0 +1,128 @@
+"""Which keys of a span to read, in which order: worked out once per set of keys.
+
+Spans of one sender carry the same few sets of keys, so the lookup of every key in the
+table of aliases is done for the first of them and remembered.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from ingest.dialects import attributes
+from ingest.dialects.attributes import Field
+from ingest.dialects.categories import CATEGORIES, PRESENT
+from ingest.dialects.readers import READERS, Reader, in_document
+from ingest.records import Category
+
+_PLANS_KEPT = 4096
+
+# What is read of a span of each category, beside who, policy and failure.
+_TOOL = attributes.TOOL + attributes.ATTEMPTS
+_MODEL = attributes.MODEL + attributes.ANSWER + attributes.ATTEMPTS
+_AGENT = attributes.MODEL + attributes.AGENT
+_NETWORK = attributes.NETWORK + attributes.ATTEMPTS
+_BY_CATEGORY: dict[Category, tuple[Field, ...]] = {
+    Category.TOOL: _TOOL,
+    Category.PSEUDO: _TOOL,
+    Category.MODEL: _MODEL,
+    Category.EMBEDDING: _MODEL,
+    Category.RETRIEVAL: _TOOL + _MODEL,
+    Category.GUARDRAIL: _TOOL,
+    Category.AGENT: _AGENT,
+    Category.WORKFLOW: _AGENT,
+    Category.STEP: _AGENT,
+    Category.HTTP: _NETWORK,
+    Category.RPC: _NETWORK,
+    Category.DATABASE: (),
+    Category.PUBLISH: (),
+    Category.OTHER: attributes.ATTEMPTS,
+}
+_COMMON = attributes.WHO + attributes.POLICY + attributes.FAILURE
+
+_FAILURE_HINTS = attributes.FAILURE + attributes.POLICY[:4]
+
+_ALL = tuple(
+    {field.name: field for group in _BY_CATEGORY.values() for field in group}.values()
+)
+
+
+class Step(NamedTuple):
+    """Read ``key``; when it has no usable value, the next of ``others``."""
+
+    field: str
+    read: Reader
+    key: str
+    others: tuple[tuple[str, Reader], ...]
+
+
+class Plan(NamedTuple):
+    """How to read every span that has exactly these known keys."""
+
+    kinds: tuple[tuple[str, dict[str, Category]], ...]
+    present: Category | None
+    tells_failure: bool  # has a key that may say so; most spans have none
+    steps: dict[Category, tuple[Step, ...]]
+
+
+class Dictionary:
+    """The tables, with a project's own tenant keys in front."""
+
+    def __init__(self, tenant_keys: tuple[str, ...]) -> None:
+        self._tenant_keys = tenant_keys
+        self._plans: dict[tuple[str, ...], Plan] = {}
+        aliases = tenant_keys + tuple(k for field in _COMMON + _ALL for k in field.keys)
+        keys = {alias.partition("#")[0] for alias in aliases}
+        self._known = keys.union(CATEGORIES, PRESENT).__contains__
+
+    def plan(self, attributes: Any) -> Plan:
+        """The plan for a span's attributes; each key is looked at once."""
+        keys = tuple(filter(self._known, attributes))
+        found = self._plans.get(keys)
+        if found is None:
+            if len(self._plans) >= _PLANS_KEPT:
+                self._plans.clear()  # somebody invents keys; forgetting is cheap
+            found = self._plans[keys] = self._compile(frozenset(keys))
+        return found
+
+    def _compile(self, keys: frozenset[str]) -> Plan:
+        return Plan(
+            kinds=tuple(
+                (key, values) for key, values in CATEGORIES.items() if key in keys
+            ),
+            present=next((PRESENT[key] for key in PRESENT if key in keys), None),
+            tells_failure=any(
+                key in keys for field in _FAILURE_HINTS for key in field.keys
+            ),
+            steps={
+                category: self._steps(_COMMON + fields, keys)
+                for category, fields in _BY_CATEGORY.items()
+            },
+        )
+
+    def _steps(
+        self, fields: tuple[Field, ...], keys: frozenset[str]
+    ) -> tuple[Step, ...]:
+        found = {}
+        for field in fields:
+            aliases = field.keys
+            if field.name == "tenant":
+                aliases = self._tenant_keys + aliases
+            readers = [
+                (key, _reader(field.reader, path))
+                for key, _, path in (alias.partition("#") for alias in aliases)
+                if key in keys
+            ]
+            if readers:
+                (key, read), *others = readers
+                found[field.name] = Step(field.name, read, key, tuple(others))
+        return tuple(found.values())
+
+
+@lru_cache(maxsize=256)
+def dictionary(tenant_keys: tuple[str, ...]) -> Dictionary:
+    return Dictionary(tenant_keys)
+
+
+def _reader(name: str, path: str) -> Reader:
+    return in_document(name, tuple(path.split("."))) if path else READERS[name]

@@ -1,0 +1,189 @@
+"""How a span went: whether it failed, why, and what it says about it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from ingest.dialects import failures
+from ingest.dialects.categories import EXCEPTION_IS_FAILURE_SCOPES
+from ingest.dialects.events import Told
+from ingest.dialects.readers import document
+from ingest.records import Category
+from switchgear.policy.vocabulary import FailureClass, RefusalReason
+
+MESSAGE_LIMIT = 300
+_STATUS_ERROR = 2
+_CLASS_IN_TEXT = re.compile(r"([A-Za-z_][\w.]{2,80})(?:\(|: )")
+_RETRY_REASON = re.compile(r"([A-Za-z_][\w.]*)\(")
+_FAILURE_CLASSES = {member.value: member for member in FailureClass}
+_REFUSAL_REASONS = {member.value: member for member in RefusalReason}
+_CLIENT_ERRORS, _SERVER_ERRORS, _CODES_END = 400, 500, 600
+
+
+class Verdict(NamedTuple):
+    """``failure_class`` is set when failed; a refusal is not a failure of its target."""
+
+    failed: bool = False
+    failure_class: FailureClass | None = None
+    message: str | None = None
+    refusal: RefusalReason | None = None
+
+
+FINE = Verdict()
+
+
+def judge(
+    category: Category, facts: dict[str, Any], status: Any, told: Told, scope: str
+) -> Verdict:
+    """The verdict over a span that may have failed."""
+    result_class = _result(facts) if category is Category.TOOL else None
+    refusal = _refusal(facts, told)
+    if not (
+        refusal
+        or result_class
+        or status.code == _STATUS_ERROR
+        or _says_failed(category, facts)
+        or (told.exception_type and scope in EXCEPTION_IS_FAILURE_SCOPES)
+    ):
+        return FINE
+    if refusal:
+        failure: FailureClass = FailureClass.REFUSED
+    else:
+        failure = _failure(category, facts, status, told, result_class)
+    return Verdict(
+        failed=True,
+        failure_class=failure,
+        message=_message(facts, status, told),
+        refusal=refusal,
+    )
+
+
+def _says_failed(category: Category, facts: dict[str, Any]) -> bool:
+    if "error_type" in facts or "own_class" in facts or facts.get("told_failed"):
+        return True
+    if facts.get("level") == "ERROR":
+        return True
+    if facts.get("told_status", "").lower() in failures.FAILED_WORDS:
+        return True
+    if facts.get("rpc_code", "0") not in failures.RPC_SUCCESS:
+        return True
+    return category is Category.HTTP and facts.get("status_code", 0) >= _CLIENT_ERRORS
+
+
+def _refusal(facts: dict[str, Any], told: Told) -> RefusalReason | None:
+    said = _REFUSAL_REASONS.get(facts.get("refusal_reason", ""))
+    if said:
+        return said
+    for name in (told.exception_type, facts.get("error_type")):
+        if name and (reason := failures.REFUSALS.get(_last_segment(name))):
+            return reason
+    return None
+
+
+def _result(facts: dict[str, Any]) -> FailureClass | None:
+    """What a tool's own answer says; one that merely mentions errors says nothing."""
+    result = facts.get("result")
+    if not result:
+        return None
+    if failures.TIMEOUT_RESULT.match(result):
+        return FailureClass.TIMEOUT
+    if '"isError"' in result or '"jsonrpc"' in result:
+        answer = document(result)
+        if isinstance(answer, dict):
+            if answer.get("isError") is True:
+                return FailureClass.TOOL_ERROR
+            error = answer.get("error")
+            if isinstance(error, dict) and "jsonrpc" in answer:
+                code = str(error.get("code"))
+                return failures.RPC_CODES.get(code, FailureClass.TOOL_ERROR)
+    return None
+
+
+def _failure(
+    category: Category,
+    facts: dict[str, Any],
+    status: Any,
+    told: Told,
+    result_class: FailureClass | None,
+) -> FailureClass:
+    own = _FAILURE_CLASSES.get(facts.get("own_class", ""))
+    if own:
+        return own
+    if str(facts.get("failure_stage", "")).startswith("validation"):
+        return FailureClass.INVALID_REQUEST
+    if facts.get("told_status", "").lower() == failures.REVOKED:
+        return FailureClass.CANCELLED
+    said = " ".join(
+        filter(
+            None,
+            (told.exception_message, status.message[:2000], facts.get("error_message")),
+        )
+    )
+    names = _type_names(facts, told, said)
+    found = _by_type(names) or _by_code(facts, names, said) or result_class
+    if found is None:
+        found = next((f for rule, f in failures.TEXTS if rule.search(said)), None)
+    if found is None:
+        specific = any(name not in failures.GENERIC_TYPES for name in names)
+        tool = category is Category.TOOL
+        return FailureClass.TOOL_ERROR if specific and tool else FailureClass.UNKNOWN
+    for general, rule, precise in failures.REFINEMENTS:
+        if found is general and rule.search(said):
+            return precise
+    return found
+
+
+def _type_names(facts: dict[str, Any], told: Told, said: str) -> list[str]:
+    names = [told.exception_type, facts.get("error_type")]
+    if reason := facts.get("retry_reason"):
+        names += _RETRY_REASON.findall(reason)[:1]
+    if not any(names) and (match := _CLASS_IN_TEXT.match(said)):
+        names.append(match[1])
+    return [_last_segment(name) for name in names if name]
+
+
+def _last_segment(name: str) -> str:
+    return name.removeprefix("<class '").removesuffix("'>").rpartition(".")[2].lower()
+
+
+def _by_type(names: list[str]) -> FailureClass | None:
+    return next(
+        (failures.TYPES[name] for name in names if name in failures.TYPES), None
+    )
+
+
+def _by_code(facts: dict[str, Any], names: list[str], said: str) -> FailureClass | None:
+    rpc = facts.get("rpc_code")
+    for code in (rpc, *names):
+        if code in failures.RPC_CODES and (code == rpc or code.startswith("-")):
+            return failures.RPC_CODES[code]
+    codes = [facts.get("status_code"), *(int(n) for n in names if n.isdecimal())]
+    if match := failures.CODE_IN_TEXT.search(said):
+        codes.append(int(next(filter(None, match.groups()))))
+    for number in codes:
+        if number and (found := _status_class(number)):
+            return found
+    return None
+
+
+def _status_class(code: int) -> FailureClass | None:
+    if code in failures.STATUS_CODES:
+        return failures.STATUS_CODES[code]
+    if _CLIENT_ERRORS <= code < _SERVER_ERRORS:
+        return FailureClass.TOOL_ERROR
+    return FailureClass.SERVER_ERROR if _SERVER_ERRORS <= code < _CODES_END else None
+
+
+def _message(facts: dict[str, Any], status: Any, told: Told) -> str | None:
+    """The first line of the best account there is."""
+    for said in (
+        told.exception_message,
+        facts.get("error_message"),
+        status.message,
+        facts.get("retry_reason"),
+        facts.get("result"),
+    ):
+        if said and (line := said.lstrip().partition("\n")[0][:MESSAGE_LIMIT].rstrip()):
+            return str(line)
+    return None
