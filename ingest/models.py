@@ -23,8 +23,8 @@ class Writer(models.Model):
     """
 
     id = models.BigAutoField(primary_key=True)
-    started_at = models.DateTimeField()
-    seen_at = models.DateTimeField()  # lease: others may fold for it when this is old
+    started_at = models.BigIntegerField()  # ns
+    seen_at = models.BigIntegerField()  # ns; when this is old, others fold for it
     in_sets = models.BigIntegerField(default=0)
     in_series = models.BigIntegerField(default=0)
     closed = models.BooleanField(default=False)  # dead and completely folded
@@ -107,7 +107,7 @@ class Span(models.Model):
 class Response(models.Model):
     """One provider response id of a project: the call that counts for it.
 
-    Members are the calls that point here. ``winner`` is the call that counts, 0 when
+    Members are the calls that point here. ``winner`` is the call that counts, -1 when
     none has ended, null when retention took a member: what is counted then stays.
     """
 
