@@ -37,7 +37,7 @@ class Category(IntEnum):
     AGENT = 6
     WORKFLOW = 7
     STEP = 8
-    PSEUDO = 9  # final_answer, handoffs, (merged tools): looks like a tool, runs nothing
+    PSEUDO = 9  # looks like a tool, runs nothing: final_answer, handoffs, merged tools
     HTTP = 10
     RPC = 11
     DATABASE = 12
@@ -180,7 +180,7 @@ class Call(msgspec.Struct, array_like=True, frozen=True):
     wasted: int = 0  # nano-USD of failed attempts and of repeats in a loop
     cache_hit: bool = False
     response_id: bytes = b""
-    rank: tuple[int, ...] = ()  # (inside an agent tree, has tenant, usage fields, native)
+    rank: tuple[int, ...] = ()  # (in an agent tree, has tenant, usage fields, native)
     coverage: Coverage = Coverage.INVISIBLE
     skewed: bool = False
     repeats: int = 0  # 1 when it repeats an earlier call of a detected loop
@@ -215,18 +215,6 @@ def pack_spans(spans: list[Span]) -> bytes:
 
 def unpack_spans(packed: bytes) -> list[Span]:
     return _unpack_spans(packed)
-
-
-_unpack_call = msgspec.msgpack.Decoder(Call).decode
-
-
-def pack_call(call: Call) -> bytes:
-    """The stored form of a call; ``unpack_call`` gives an equal record."""
-    return _pack(call)
-
-
-def unpack_call(packed: bytes) -> Call:
-    return _unpack_call(packed)
 
 
 def version_order(span: Span) -> tuple[bool, int, int, bytes]:
