@@ -1,0 +1,224 @@
+"""The writer's own 10 s rows: what every commit adds to the numbers.
+
+    stage (in the commit's transaction) -> settle | forget -> ... -> fold
+
+A row holds the sum of what this writer counted in one bucket for one series, and is
+overwritten by the commits that add to it, until a fold takes it into coarser rows;
+then it never changes again. The sums live in memory beside their rows. When a commit
+fails, memory is dropped: the rows stay as they are, and what comes next begins new
+ones. Readers add rows up, so nobody notices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ingest import fold
+from ingest.records import Call
+from ingest.rollup import (
+    CELLS,
+    COUNTERS,
+    REASON_COUNTERS,
+    Contribution,
+    Reason,
+    Sums,
+    series_of,
+)
+from ingest.series import SeriesBook
+from ingest.stores.base import Row, Transaction
+
+# A fold costs about as much as reading this many ticks in a hundred queries.
+MANY_TICKS = 20_000
+SETS_EVERY_S = 2.0
+SERIES_EVERY_S = 60.0
+ADOPT_EVERY_S = 30.0
+
+_TICK = ("id", "writer_id", "bucket", "series_id", *COUNTERS, *CELLS)
+_REASON = ("id", "writer_id", "tick", "bucket", "series_id", "reason", *REASON_COUNTERS)
+
+Change = tuple[int, int, Contribution]  # sign, project id, contribution
+_Place = tuple[int, int]  # bucket, series
+
+
+class WriterClosed(Exception):
+    """Somebody took us for dead and folded our rows: go on as a new writer."""
+
+
+class _Live:
+    """One row of ours that may still grow."""
+
+    __slots__ = ("reasons", "row_id", "sums")
+
+    def __init__(self) -> None:
+        self.row_id = 0
+        self.sums = Sums()
+        self.reasons: dict[int, list[int]] = {}  # code -> row id, then amounts
+
+    def add_reason(self, reason: Reason, sign: int) -> None:
+        have = self.reasons.setdefault(reason[0], [0, 0, 0, 0, 0])
+        for place in range(1, 5):
+            have[place] += sign * reason[place]
+
+
+class TickBook:
+    """The rows of one writer; lives on the writer's thread."""
+
+    def __init__(self, writer_id: int, *, caps: dict[str, int] | None = None) -> None:
+        self.writer_id = writer_id
+        self._book = SeriesBook(caps=caps)
+        self._live: dict[_Place, _Live] = {}
+        self._in_sets = 0
+        self._pending = 0  # about so many ticks are in no set
+        self._pending_since: float | None = None
+        self._unfolded = 0  # about so many ticks are in no full series
+        self._series_at = 0.0
+        self._adopt_at = 0.0
+
+    def series(self, tx: Transaction, wanted: Sequence[tuple[int, Call]]) -> list[int]:
+        """The series each call is counted under, made where absent."""
+        keys = [(project_id, series_of(call)) for project_id, call in wanted]
+        ids = self._book.ids(tx, keys)
+        return [ids[key] for key in keys]
+
+    def stage(self, tx: Transaction, changes: Iterable[Change]) -> None:
+        """Write what this commit adds (sign 1) and takes away (-1)."""
+        changes = list(changes)
+        if not changes:
+            return
+        self._hold(tx)
+        ids = self._book.ids(
+            tx, [(project, part.series) for _, project, part in changes]
+        )
+        live = self._live
+        touched: dict[_Place, _Live] = {}
+        for sign, project, part in changes:
+            place = (part.bucket, ids[project, part.series])
+            row = live.get(place)
+            if row is None:
+                row = live[place] = _Live()
+            touched[place] = row
+            row.sums.add(part, sign)
+            for reason in part.reasons:
+                row.add_reason(reason, sign)
+        self._write(tx, touched)
+
+    def settle(self) -> None:
+        """The commit holds."""
+
+    def forget(self) -> None:
+        """The commit failed: our rows are finished as they are."""
+        self._live.clear()
+        self._book.forget()
+        # A fold that failed is due again; that of a commit only looks and goes.
+        self._pending = max(self._pending, 1)
+        self._unfolded = max(self._unfolded, 1)
+
+    def fold_due(self, now: float) -> str | None:
+        """What should be folded now (``dead``, ``sets`` or ``series``), if anything."""
+        if self._pending and self._pending_since is None:
+            self._pending_since = now
+        if self._pending >= MANY_TICKS or (
+            self._pending_since is not None
+            and now - self._pending_since >= SETS_EVERY_S
+        ):
+            return "sets"
+        if self._unfolded and now - self._series_at >= SERIES_EVERY_S:
+            return "series"
+        if now - self._adopt_at >= ADOPT_EVERY_S:
+            return "dead"
+        return None
+
+    def fold(self, tx: Transaction, now: float) -> None:
+        """Fold what is due; ``settle`` or ``forget`` afterwards, as after staging."""
+        due = self.fold_due(now)
+        if due is None:
+            return
+        self._hold(tx)
+        {"sets": self._fold_sets, "series": self._fold_series, "dead": self._adopt}[
+            due
+        ](tx, now)
+
+    def _hold(self, tx: Transaction) -> None:
+        """Lock our row of ``ingest_writer``, and see that nobody folded our ticks.
+
+        It happens to a process that slept longer than its lease: then our live rows
+        are folded and must not change, and once we are closed nobody reads our ticks.
+        """
+        if tx.execute(
+            "UPDATE ingest_writer SET closed=closed"
+            " WHERE id=%s AND in_sets=%s AND NOT closed",
+            (self.writer_id, self._in_sets),
+        ):
+            return
+        rows = tx.select(
+            "SELECT in_sets FROM ingest_writer WHERE id=%s AND NOT closed",
+            (self.writer_id,),
+        )
+        if not rows:
+            raise WriterClosed
+        self._live.clear()
+        ((self._in_sets,),) = rows
+
+    def _write(self, tx: Transaction, touched: dict[_Place, _Live]) -> None:
+        fresh = {at: row for at, row in touched.items() if not row.row_id}
+        for row, row_id in zip(
+            fresh.values(), tx.ids("ingest_tick", len(fresh)), strict=True
+        ):
+            row.row_id = row_id
+        tx.insert("ingest_tick", _TICK, self._rows(fresh.items()))
+        tx.replace(
+            "ingest_tick",
+            _TICK,
+            self._rows(item for item in touched.items() if item[0] not in fresh),
+        )
+        self._write_reasons(tx, touched)
+        self._pending += len(fresh)
+        self._unfolded += len(fresh)
+
+    def _rows(self, rows: Iterable[tuple[_Place, _Live]]) -> list[Row]:
+        return [
+            (row.row_id, self.writer_id, *place, *row.sums.packed())
+            for place, row in rows
+        ]
+
+    def _write_reasons(self, tx: Transaction, touched: dict[_Place, _Live]) -> None:
+        rows = [
+            (place, row.row_id, reason, amounts)
+            for place, row in touched.items()
+            for reason, amounts in row.reasons.items()
+        ]
+        fresh = [amounts for *_, amounts in rows if not amounts[0]]
+        for amounts, row_id in zip(
+            fresh, tx.ids("ingest_tick_reason", len(fresh)), strict=True
+        ):
+            amounts[0] = row_id
+        tx.replace(
+            "ingest_tick_reason",
+            _REASON,
+            [
+                (amounts[0], self.writer_id, tick, *place, reason, *amounts[1:])
+                for place, tick, reason, amounts in rows
+            ],
+        )
+
+    def _fold_sets(self, tx: Transaction, now: float) -> None:
+        # What is folded never changes again, so the rows in memory are finished.
+        self._live.clear()
+        count, self._in_sets = fold.fold_sets(
+            tx, source=self.writer_id, owner=self.writer_id, book=self._book
+        )
+        more = count == fold.MOST_TICKS
+        self._pending = MANY_TICKS if more else 0
+        self._pending_since = None
+
+    def _fold_series(self, tx: Transaction, now: float) -> None:
+        count = fold.fold_series(tx, source=self.writer_id, owner=self.writer_id)
+        if count < fold.MOST_TICKS:
+            self._unfolded = self._pending
+            self._series_at = now
+
+    def _adopt(self, tx: Transaction, now: float) -> None:
+        if not fold.adopt(
+            tx, owner=self.writer_id, book=self._book, now_ns=int(now * 1e9)
+        ):
+            self._adopt_at = now
