@@ -24,6 +24,7 @@ BUDGET_BYTES = 64 * 1024 * 1024  # bodies in flight, per process
 _STEP_BYTES = 256 * 1024
 _MEMBERS = 1_000  # gzip members of one body
 _GZIP, _ZLIB, _RAW = 31, 15, -15
+_WINDOW_32K = 7
 ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
 
 
@@ -122,10 +123,17 @@ class Body:
         if self._encoding == "gzip":
             return zlib.decompressobj(_GZIP)
         # "deflate" means zlib, but many senders leave its two-byte header away.
-        zlib_header = chunk[0] & 0x0F == zlib.DEFLATED and chunk[0] >> 4 <= 7
+        method, window = chunk[0] & 0x0F, chunk[0] >> 4
+        zlib_header = method == zlib.DEFLATED and window <= _WINDOW_32K
         return zlib.decompressobj(_ZLIB if zlib_header else _RAW)
 
 
 def too_large(what: str) -> RejectedExport:
     message = f"the {what} is larger than {MAX_BODY_BYTES} bytes"
     return RejectedExport(message, status=413)
+
+
+def refuse_more_than_max(spans: int) -> None:
+    if spans > MAX_SPANS:
+        message = f"more than {MAX_SPANS} spans in one export"
+        raise RejectedExport(message, status=413)

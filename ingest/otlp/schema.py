@@ -16,6 +16,9 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+TRACE_ID_BYTES = 16
+SPAN_ID_BYTES = 8
+
 Table = dict[str, list[tuple[int, str, str]]]
 
 _Field = descriptor_pb2.FieldDescriptorProto
