@@ -12,7 +12,10 @@ from typing import NamedTuple
 
 
 class Field(NamedTuple):
-    """One thing we want to know of a span, and where senders put it."""
+    """One thing we want to know of a span, and where senders put it.
+
+    A field with the name of a field of ``records.Span`` goes there as it is.
+    """
 
     name: str
     reader: str  # a name of ``readers.READERS``
@@ -110,15 +113,13 @@ WHO = (
 POLICY = (
     Field("outcome", "word", ("switchgear.outcome",)),
     Field("decision", "word", ("switchgear.decision",)),
-    Field("refusal_reason", "word", ("switchgear.refusal_reason",)),
-    Field("own_class", "word", ("switchgear.failure_class",)),
     Field("rule", "word", ("switchgear.rule",)),
     Field("lease", "text", ("switchgear.lease.id",)),
     Field("policy_version", "count", ("switchgear.policy.version",)),
     Field("fallback_from", "word", ("switchgear.fallback.from", "fallback.from")),
     Field("fallback_to", "word", ("switchgear.fallback.to", "fallback.to")),
     Field(
-        "cache_hit",
+        "cached",
         "flag",
         (
             "cache.hit",
@@ -128,6 +129,11 @@ POLICY = (
             "llm.cache.hit",
         ),
     ),
+)
+
+REFUSAL = (
+    Field("refusal", "word", ("switchgear.refusal_reason",)),
+    Field("own_class", "word", ("switchgear.failure_class",)),
 )
 
 # How often it was tried. Not evidence: ``pydantic_ai.tool.retry.attempt`` numbers what
@@ -202,7 +208,7 @@ TOOL = (
         ),
     ),
     Field(
-        "call_id",
+        "tool_call",
         "text",
         (
             "switchgear.call.id",
@@ -216,7 +222,7 @@ TOOL = (
         ),
     ),
     Field(
-        "arguments",
+        "tool_arguments",
         "value",
         (
             "gen_ai.tool.call.arguments",
@@ -245,6 +251,7 @@ TOOL = (
         ),
     ),
     Field("server", "word", ("mcp.server.name", "gen_ai.tool.server.name")),
+    Field("units", "number", ("switchgear.units",)),
 )
 
 # Models, embeddings, and the containers that restate what models used.
@@ -291,7 +298,7 @@ MODEL = (
             "haystack.agent.step.llm.output#replies.0.meta.model",
         ),
     ),
-    Field("response_id", "text", ("gen_ai.response.id", "ai.response.id")),
+    Field("answer_id", "text", ("gen_ai.response.id", "ai.response.id")),
     Field(
         "input",
         "count",
@@ -416,8 +423,6 @@ MODEL = (
 
 # Only of model spans, and only where no attribute carries the provider's id.
 ANSWER = (Field("answer", "string", ("output.value",)),)
-
-AGENT = (Field("workflow", "word", ("gen_ai.workflow.name",)),)
 
 NETWORK = (
     Field("method", "word", ("http.request.method", "http.method")),

@@ -13,34 +13,33 @@ from ingest.dialects import attributes
 from ingest.dialects.attributes import Field
 from ingest.dialects.categories import CATEGORIES, PRESENT
 from ingest.dialects.readers import READERS, Reader, in_document
-from ingest.records import Category
+from ingest.records import Category, Span
 
 _PLANS_KEPT = 4096
 
 # What is read of a span of each category, beside who, policy and failure.
-_TOOL = attributes.TOOL + attributes.ATTEMPTS
+_TOOL = attributes.TOOL + attributes.ATTEMPTS + attributes.MODEL
 _MODEL = attributes.MODEL + attributes.ANSWER + attributes.ATTEMPTS
-_AGENT = attributes.MODEL + attributes.AGENT
 _NETWORK = attributes.NETWORK + attributes.ATTEMPTS
 _BY_CATEGORY: dict[Category, tuple[Field, ...]] = {
+    Category.OTHER: attributes.ATTEMPTS,
     Category.TOOL: _TOOL,
-    Category.PSEUDO: _TOOL,
     Category.MODEL: _MODEL,
     Category.EMBEDDING: _MODEL,
-    Category.RETRIEVAL: _TOOL + _MODEL,
+    Category.RETRIEVAL: _TOOL,
     Category.GUARDRAIL: _TOOL,
-    Category.AGENT: _AGENT,
-    Category.WORKFLOW: _AGENT,
-    Category.STEP: _AGENT,
+    Category.AGENT: attributes.MODEL,
+    Category.WORKFLOW: attributes.MODEL,
+    Category.STEP: attributes.MODEL,
+    Category.PSEUDO: _TOOL,
     Category.HTTP: _NETWORK,
     Category.RPC: _NETWORK,
     Category.DATABASE: (),
     Category.PUBLISH: (),
-    Category.OTHER: attributes.ATTEMPTS,
 }
-_COMMON = attributes.WHO + attributes.POLICY + attributes.FAILURE
+_COMMON = attributes.WHO + attributes.POLICY + attributes.REFUSAL + attributes.FAILURE
 
-_FAILURE_HINTS = attributes.FAILURE + attributes.POLICY[:4]
+_OWN = frozenset(Span.__struct_fields__)
 
 _ALL = tuple(
     {field.name: field for group in _BY_CATEGORY.values() for field in group}.values()
@@ -62,7 +61,7 @@ class Plan(NamedTuple):
     kinds: tuple[tuple[str, dict[str, Category]], ...]
     present: Category | None
     tells_failure: bool  # has a key that may say so; most spans have none
-    steps: dict[Category, tuple[Step, ...]]
+    steps: tuple[tuple[tuple[Step, ...], tuple[Step, ...]], ...]  # by category
 
 
 class Dictionary:
@@ -92,18 +91,21 @@ class Dictionary:
             ),
             present=next((PRESENT[key] for key in PRESENT if key in keys), None),
             tells_failure=any(
-                key in keys for field in _FAILURE_HINTS for key in field.keys
+                key in keys
+                for field in attributes.FAILURE + attributes.REFUSAL
+                for key in field.keys
             ),
-            steps={
-                category: self._steps(_COMMON + fields, keys)
-                for category, fields in _BY_CATEGORY.items()
-            },
+            steps=tuple(
+                self._steps(_COMMON + _BY_CATEGORY[category], keys)
+                for category in Category
+            ),
         )
 
     def _steps(
         self, fields: tuple[Field, ...], keys: frozenset[str]
-    ) -> tuple[Step, ...]:
-        found = {}
+    ) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
+        """Steps whose results stand in the record as they are, and the others."""
+        found: dict[str, Step] = {}
         for field in fields:
             aliases = field.keys
             if field.name == "tenant":
@@ -116,7 +118,22 @@ class Dictionary:
             if readers:
                 (key, read), *others = readers
                 found[field.name] = Step(field.name, read, key, tuple(others))
-        return tuple(found.values())
+        own = tuple(step for name, step in found.items() if name in _OWN)
+        return own, tuple(step for name, step in found.items() if name not in _OWN)
+
+
+def read(steps: tuple[Step, ...], values: Any, into: dict[str, Any]) -> None:
+    """For every field the first alias with a usable value."""
+    for field, reader, key, others in steps:
+        found = reader(values[key])
+        if found is None:
+            for other, other_reader in others:
+                found = other_reader(values[other])
+                if found is not None:
+                    break
+            else:
+                continue
+        into[field] = found
 
 
 @lru_cache(maxsize=256)

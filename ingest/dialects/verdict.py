@@ -72,7 +72,7 @@ def _says_failed(category: Category, facts: dict[str, Any]) -> bool:
 
 
 def _refusal(facts: dict[str, Any], told: Told) -> RefusalReason | None:
-    said = _REFUSAL_REASONS.get(facts.get("refusal_reason", ""))
+    said = _REFUSAL_REASONS.get(facts.get("refusal", ""))
     if said:
         return said
     for name in (told.exception_type, facts.get("error_type")):
