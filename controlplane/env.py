@@ -29,7 +29,6 @@ VARIABLES = {
         Variable("SWITCHGEAR_HOST", "127.0.0.1", "address every port listens on"),
         Variable("SWITCHGEAR_PORT", "8000", "pages, REST and OTLP/HTTP"),
         Variable("SWITCHGEAR_OTLP_PORT", "4318", "OTLP/HTTP alone; 0 turns it off"),
-        Variable("SWITCHGEAR_GRPC_PORT", "4317", "OTLP/gRPC; 0 turns it off"),
         Variable("SWITCHGEAR_DEBUG", "false", "Django's debug pages; never in public"),
         Variable(
             "SWITCHGEAR_ALLOWED_HOSTS",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import NamedTuple
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import transaction
+from django.db import IntegrityError
 
 from controlplane import actions
 from controlplane.models import ApiKey, Role
@@ -40,11 +41,12 @@ def prepare() -> Welcome:
     return Welcome(token, first_key())
 
 
-@transaction.atomic
 def first_admin() -> User | None:
     """The admin we made, or None when operators have made users of their own."""
     if not User.objects.exists():
-        return User.objects.create_superuser(ADMIN)
+        # Of several servers that start together, one makes it and all find it.
+        with contextlib.suppress(IntegrityError):
+            return User.objects.create_superuser(ADMIN)
     return User.objects.filter(username=ADMIN, is_superuser=True).first()
 
 

@@ -13,6 +13,7 @@ from controlplane.actions.prices import end_price, set_price
 from controlplane.actions.projects import (
     create_project,
     find_or_create_project,
+    project_named,
     update_project,
 )
 
@@ -23,6 +24,7 @@ __all__ = [
     "end_price",
     "find_or_create_project",
     "make_login_link",
+    "project_named",
     "remove_member",
     "revoke_key",
     "set_member",

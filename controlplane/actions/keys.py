@@ -22,7 +22,7 @@ class MadeKey(NamedTuple):
     token: str  # the only copy
 
 
-@transaction.atomic(durable=True)
+@transaction.atomic
 def create_key(
     project: Project,
     *,
@@ -57,7 +57,7 @@ def create_key(
     return MadeKey(key, token)
 
 
-@transaction.atomic(durable=True)
+@transaction.atomic
 def revoke_key(key: ApiKey, *, actor: User | None) -> bool:
     """Refuse the key from now on; False when it was revoked before."""
     now = timezone.now()

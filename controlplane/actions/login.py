@@ -16,7 +16,7 @@ from controlplane.models import LoginLink
 VALID_FOR = timedelta(hours=24)
 
 
-@transaction.atomic(durable=True)
+@transaction.atomic
 def make_login_link(user: User, *, actor: User | None) -> str:
     """A token that logs ``user`` in once, within a day."""
     now = timezone.now()
@@ -31,7 +31,7 @@ def make_login_link(user: User, *, actor: User | None) -> str:
     return token
 
 
-@transaction.atomic(durable=True)
+@transaction.atomic
 def use_login_link(token: str) -> User | None:
     """The user of an unused link; the link is used up by this."""
     now = timezone.now()

@@ -11,7 +11,7 @@ from controlplane.actions.audit import record
 from controlplane.models import Membership, Project, Role
 
 
-@transaction.atomic(durable=True)
+@transaction.atomic
 def set_member(
     project: Project, *, user: User, role: Role, actor: User | None
 ) -> Membership:
@@ -37,7 +37,7 @@ def set_member(
     return membership
 
 
-@transaction.atomic(durable=True)
+@transaction.atomic
 def remove_member(membership: Membership, *, actor: User | None) -> None:
     record(
         "member.removed",

@@ -18,7 +18,7 @@ from controlplane.actions.audit import record
 from controlplane.models import Price, Project
 
 
-@transaction.atomic(durable=True)
+@transaction.atomic
 def set_price(
     project: Project,
     *,
@@ -54,7 +54,7 @@ def set_price(
     return price
 
 
-@transaction.atomic(durable=True)
+@transaction.atomic
 def end_price(price: Price, *, actor: User | None) -> Price:
     """No longer valid from now on; what it priced keeps its price."""
     now = timezone.now()

@@ -17,7 +17,7 @@ from controlplane.actions.audit import record
 from controlplane.models import Project
 
 
-@transaction.atomic(durable=True)
+@transaction.atomic
 def create_project(name: str, *, actor: User | None) -> Project:
     """Make a project; ``ValidationError`` when one of that name is there."""
     now = timezone.now()
@@ -47,7 +47,7 @@ def find_or_create_project(name: str, *, actor: User | None) -> Project:
         raise
 
 
-@transaction.atomic(durable=True)
+@transaction.atomic
 def update_project(
     project: Project,
     *,

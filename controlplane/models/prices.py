@@ -28,9 +28,8 @@ class PriceQuerySet(models.QuerySet["Price"]):
         """In the order they are tried: the newest first."""
         return self.filter(project=project).order_by("-valid_from", "-pk")
 
-    def valid_at(self, now: datetime) -> PriceQuerySet:
-        unended = models.Q(valid_to=None) | models.Q(valid_to__gt=now)
-        return self.filter(unended, valid_from__lte=now)
+    def unended(self, now: datetime) -> PriceQuerySet:
+        return self.filter(models.Q(valid_to=None) | models.Q(valid_to__gt=now))
 
 
 class Price(models.Model):

@@ -1,0 +1,51 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+# The environment is made again when the list of dependencies changes, and only then.
+HASH := $(shell cat pyproject.toml sdk/python/pyproject.toml | cksum | cut -d' ' -f1)
+RUN := .venv/.run-$(HASH)
+DEV := .venv/.dev-$(HASH)
+PYTEST_FLAGS ?= -n auto
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+run: $(RUN)  ## Start everything in one process (SQLite, no Redis)
+	@$(BIN)/python manage.py up
+
+test: $(DEV)  ## Run the tests; those that need a server you lack are skipped
+	$(BIN)/pytest $(PYTEST_FLAGS)
+
+lint: $(DEV)  ## Style, types, import contracts, templates, migrations
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports --no-logo
+	git ls-files 'templates/*.html' | xargs -r $(BIN)/djade --check --target-version 5.2
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py check
+
+fix: $(DEV)  ## Apply every automatic fix
+	-$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	-git ls-files 'templates/*.html' | xargs -r $(BIN)/djade --target-version 5.2
+
+check: lint  ## What CI runs: lint, then the tests with their coverage
+	$(MAKE) test PYTEST_FLAGS="$(PYTEST_FLAGS) --cov --cov-report="
+	$(BIN)/coverage report
+	$(BIN)/python -m tests.pure_coverage
+
+soak: $(DEV)  ## The laws at full counts; takes hours
+	SWITCHGEAR_SOAK=1 $(BIN)/pytest $(PYTEST_FLAGS)
+
+$(RUN):
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable sdk/python --editable .
+	touch $@
+
+$(DEV): $(RUN)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --group dev --editable sdk/python --editable ".[scale]"
+	touch $@
+
+.PHONY: help run test lint fix check soak
