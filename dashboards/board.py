@@ -11,7 +11,7 @@ from typing import Any
 
 from dashboards import wording
 from dashboards.address import HOUR, View, Window
-from dashboards.keyfigures import success
+from dashboards.keyfigures import rates, success
 from dashboards.wording import NBSP
 
 OTHER = "__other__"
@@ -61,7 +61,7 @@ def _row(
         "slot": slots.get(name, 0) if name is not None else 0,
         "rate": wording.rate(totals["calls"] / window.seconds),
         "calls": wording.plural(totals["calls"], "call"),
-        "spark": list(series["values"]["calls"]),
+        "spark": rates(series["values"]["calls"], window),
         **_lift(totals),
         **_rates(totals),
         "p95": wording.duration_with_unit(totals["latency_ms.p95"]),

@@ -17,6 +17,7 @@ Totals = Mapping[str, Any]
 Values = Mapping[str, Sequence[Any]]
 
 HIGH_FAILED_ATTEMPTS = 0.10
+ENOUGH_OF_A_STEP = 0.3
 SPANS = {
     15 * MINUTE: "quarter of an hour",
     HOUR: "hour",
@@ -44,6 +45,17 @@ def key_figures(
     }
 
 
+def rates(counts: Sequence[float], window: Window) -> list[float | None]:
+    """Counts as a trend; the last step is measured by what has passed of it."""
+    steps: list[float | None] = [float(f"{n / window.step_s:.4g}") for n in counts]
+    passed = window.seconds - (len(counts) - 1) * window.step_s
+    if steps and passed < window.step_s:
+        # Too little of a step says nothing about the rate of it.
+        enough = passed >= ENOUGH_OF_A_STEP * window.step_s
+        steps[-1] = float(f"{counts[-1] / passed:.4g}") if enough else None
+    return steps
+
+
 def success(totals: Totals) -> tuple[float | None, float | None, float | None]:
     """Shares of the calls somebody answered: first try, with retries, in the end."""
     answered = totals["calls"] - totals["refused"] - totals["cancelled"]
@@ -68,7 +80,7 @@ def _calls(
         "unit": "/s",
         "foot": foot,
         "title": wording.plural(calls, "call"),
-        "spark": list(values["calls"]),
+        "spark": rates(values["calls"], window),
     }
 
 
@@ -107,9 +119,7 @@ def _attempts(totals: Totals, values: Values) -> dict[str, Any]:
     return {
         "value": wording.UNKNOWN if ratio is None else f"{CROSS}{NBSP}{ratio:.2f}",
         "unit": "",
-        "foot": f"{wording.plural(totals['retries'], 'more try')}".replace(
-            "more trys", "more tries"
-        ),
+        "foot": wording.plural(totals["retries"], "retry", "retries"),
         "title": f"{totals['attempts']:,} attempts of {totals['executed']:,} calls",
         "spark": list(values["amplification"]),
     }
@@ -144,7 +154,7 @@ def _spend(totals: Totals, values: Values, window: Window) -> dict[str, Any]:
         "unit": "/h" if known else "",
         "foot": foot,
         "title": f"${cost:,.6f} in all, {wording.plural(unpriced, 'call')} unpriced",
-        "spark": list(values["cost_usd"]),
+        "spark": rates(values["cost_usd"], window),
     }
 
 

@@ -104,8 +104,8 @@ def growth(now: float | None, before: float | None) -> str | None:
     return f"{round(grown):+d}{NBSP}%"
 
 
-def plural(number: int, noun: str) -> str:
-    return f"{number:,}{NBSP}{noun}" if number == 1 else f"{number:,}{NBSP}{noun}s"
+def plural(number: int, one: str, many: str = "") -> str:
+    return f"{number:,}{NBSP}{one if number == 1 else many or one + 's'}"
 
 
 def _written(value: float, forms: tuple[Form, ...]) -> tuple[str, str]:

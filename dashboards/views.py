@@ -1,0 +1,116 @@
+"""Pages, and what their scripts fetch when the socket is not there."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.http import require_GET
+
+from controlplane.models import Project
+from controlplane.scope import Scope, scope_of_request, scope_of_user, scoped
+from dashboards import figures, panels
+from dashboards.address import FILTERS, PRESETS, TABS, BadAddress, View, parse
+from dashboards.streams import TooManyViews, hub
+
+CHOICES = (*FILTERS, "environment")
+OUTCOMES = ("ok", "recovered", "fallback", "failed", "refused", "cancelled")
+KPIS = (
+    ("calls", "Calls"),
+    ("success", "Final success"),
+    ("latency", "Latency p95"),
+    ("attempts", "Attempts per call"),
+    ("failed_attempts", "Failed attempts"),
+    ("spend", "Spend"),
+)
+
+
+@require_GET
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    scope = scope_of_user(request.user, slug=None)
+    if scope is None:
+        return render(request, "no_project.html", status=404)
+    return redirect(f"{reverse('live')}?{urlencode({'project': scope.slug})}")
+
+
+@require_GET
+@never_cache
+@ensure_csrf_cookie
+@scoped
+def live(request: HttpRequest, scope: Scope) -> HttpResponse:
+    if scope.user_id is None:  # a key reads numbers from the API, not pages
+        raise Http404
+    try:
+        view = parse(dict(request.GET.lists()))
+    except BadAddress as error:
+        return render(request, "bad_address.html", {"why": str(error)}, status=400)
+    return render(request, "live.html", _shell(request, scope, view))
+
+
+def _shell(request: HttpRequest, scope: Scope, view: View) -> dict[str, Any]:
+    projects = Project.objects.visible_to(request.user).order_by("name", "pk")
+    return {
+        "scope": scope,
+        "view": view,
+        "projects": projects,
+        "project": next(p for p in projects if p.pk == scope.project_id),
+        "presets": PRESETS,
+        "tabs": TABS,
+        "kpis": KPIS,
+        "outcomes": OUTCOMES,
+        "template": figures.template(),
+        "endpoint": request.build_absolute_uri("/").rstrip("/"),
+    }
+
+
+@never_cache
+async def live_data(request: HttpRequest) -> HttpResponse:
+    """What the socket would send next to a viewer who holds ``epoch`` and ``seq``."""
+    scope = await sync_to_async(_reader)(request)
+    try:
+        view = parse(dict(request.GET.lists()))
+        seq = int(request.GET.get("seq", "0"))
+        stream = await hub().stream(scope.project_id, view)
+    except (BadAddress, ValueError) as error:
+        return JsonResponse({"type": "refused", "message": str(error)}, status=400)
+    except TooManyViews:
+        return JsonResponse({"type": "trouble"}, status=503)
+    journal = stream.journal
+    if stream.trouble or not journal.seq:
+        return JsonResponse({"type": "trouble"}, status=503)
+    text = journal.since(request.GET.get("epoch", ""), seq)
+    if text is None:
+        return HttpResponse(status=204)
+    return HttpResponse(text, content_type="application/json")
+
+
+@require_GET
+@never_cache
+def live_choices(request: HttpRequest) -> HttpResponse:
+    """The values a filter may be set to."""
+    scope = _reader(request)
+    field = request.GET.get("field", "")
+    if field not in CHOICES:
+        raise Http404
+    try:
+        view = parse(dict(request.GET.lists()))
+    except BadAddress as error:
+        return JsonResponse({"type": "refused", "message": str(error)}, status=400)
+    now = timezone.now().timestamp()
+    return JsonResponse(panels.choices(scope.project_id, view, field, now=now))
+
+
+def _reader(request: HttpRequest) -> Scope:
+    scope = scope_of_request(request)
+    if scope is None or not scope.may("read") or scope.tenant is not None:
+        raise Http404
+    return scope
