@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 
+import hypothesis
 import pytest
 from django.contrib.auth import get_user_model
 from django.utils import timezone
@@ -38,8 +39,20 @@ SERVERS = {
 }
 
 
-def pytest_collection_modifyitems(items):
-    """Tests that use a database may use both."""
+SOAK = os.environ.get("SWITCHGEAR_SOAK") == "1"
+# No deadline: a slow machine is no reason for a law to fail.
+hypothesis.settings.register_profile("quick", max_examples=50, deadline=None)
+hypothesis.settings.register_profile("soak", max_examples=5_000, deadline=None)
+hypothesis.settings.load_profile("soak" if SOAK else "quick")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
+def pytest_collection_modifyitems(config, items):
+    """Tests that use a database may use both; soaking is asked for."""
+    soaking = [item for item in items if item.get_closest_marker("soak")]
+    if soaking and not SOAK:
+        config.hook.pytest_deselected(items=soaking)
+        items[:] = [item for item in items if item not in soaking]
     for item in items:
         marker = item.get_closest_marker("django_db")
         uses = {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))

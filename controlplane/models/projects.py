@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 
 from django.conf import settings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, User
 from django.db import models
 
 
@@ -29,8 +29,10 @@ def fingerprint_key() -> bytes:
 
 
 class ProjectQuerySet(models.QuerySet["Project"]):
-    def visible_to(self, user: User) -> ProjectQuerySet:
+    def visible_to(self, user: User | AnonymousUser) -> ProjectQuerySet:
         """Those the user is a member of; a superuser is a member of all."""
+        if not user.is_authenticated:
+            return self.none()
         if user.is_superuser:
             return self.all()
         return self.filter(memberships__user=user)
