@@ -1,0 +1,363 @@
+"""The shapes of answers, for the OpenAPI document; ``present`` makes them.
+
+Nothing is serialised here: a fuzzer compares what is answered with what this says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field, inline_serializer
+from rest_framework import serializers as s
+
+from switchgear.policy.vocabulary import FailureClass, Kind, Outcome, RefusalReason
+
+Fields = dict[str, s.Field[Any, Any, Any, Any]]
+
+
+def shape(name: str, fields: Fields) -> s.Serializer[Any]:
+    return inline_serializer(name, fields)
+
+
+def text() -> s.CharField:
+    return s.CharField()
+
+
+def maybe_text() -> s.CharField:
+    return s.CharField(allow_null=True)
+
+
+def number() -> s.IntegerField:
+    return s.IntegerField()
+
+
+def maybe_number() -> s.IntegerField:
+    return s.IntegerField(allow_null=True)
+
+
+def maybe_amount() -> s.FloatField:
+    return s.FloatField(allow_null=True)
+
+
+def maybe_moment() -> s.DateTimeField:
+    return s.DateTimeField(allow_null=True)
+
+
+def texts() -> s.ListField:
+    return s.ListField(child=s.CharField())
+
+
+def maybe_one_of(words: type[Kind | Outcome | FailureClass | RefusalReason]) -> Any:
+    return s.ChoiceField([word.value for word in words], allow_null=True)
+
+
+def anything() -> s.DictField:
+    """An object with keys that the sender chose."""
+    return s.DictField(child=s.JSONField(allow_null=True))
+
+
+def a_list(name: str, item: s.Serializer[Any]) -> s.Serializer[Any]:
+    return shape(
+        name,
+        {
+            "items": s.ListField(child=item),
+            "next": s.CharField(
+                allow_null=True,
+                help_text="Pass it as 'next' to go on; null when this was all.",
+            ),
+        },
+    )
+
+
+def _each(
+    names: Iterable[str], make: Callable[[], s.Field[Any, Any, Any, Any]]
+) -> Fields:
+    return {name: make() for name in names}
+
+
+TOKENS = ("input", "output", "cache_read", "cache_write", "reasoning")
+# One class, used by two shapes: they are one component of the schema.
+Tokens = type(shape("Tokens", _each(TOKENS, maybe_number)))
+
+
+def call_fields() -> Fields:
+    return {
+        "id": text(),
+        "trace_id": text(),
+        "kind": s.ChoiceField([word.value for word in Kind]),
+        "target": text(),
+        "service": text(),
+        "environment": text(),
+        "tenant": maybe_text(),
+        "agent": maybe_text(),
+        "session": maybe_text(),
+        "user": maybe_text(),
+        "outcome": maybe_one_of(Outcome),
+        "failure_class": maybe_one_of(FailureClass),
+        "refusal_reason": maybe_one_of(RefusalReason),
+        "attempts": number(),
+        "started_at": maybe_moment(),
+        "ended_at": maybe_moment(),
+        "latency_ms": maybe_amount(),
+        "work_ms": maybe_amount(),
+        "backoff_ms": maybe_amount(),
+        "tokens": Tokens(allow_null=True),
+        "cost_usd": maybe_amount(),
+        "policy_version": maybe_number(),
+        "rule": maybe_text(),
+    }
+
+
+def detail_fields() -> Fields:
+    return call_fields() | {
+        "span_id": text(),
+        "counts": s.BooleanField(
+            help_text="False when another call of the same provider response counts."
+        ),
+        "message": maybe_text(),
+        "provider": maybe_text(),
+        "server": maybe_text(),
+        "attempt_errors": s.DictField(child=number()),
+        "ttft_ms": maybe_amount(),
+        "wasted_usd": maybe_amount(),
+        "unpriced": s.BooleanField(),
+        "cache_hit": s.BooleanField(),
+        "repeated": s.BooleanField(),
+        "clock_skewed": s.BooleanField(),
+        "retry_coverage": s.ChoiceField(["explicit", "inferred", "invisible"]),
+        "decision": maybe_text(),
+        "lease": maybe_text(),
+    }
+
+
+def _event() -> s.Serializer[Any]:
+    return shape(
+        "Event", {"name": text(), "at": maybe_moment(), "attributes": anything()}
+    )
+
+
+def _link() -> s.Serializer[Any]:
+    return shape(
+        "Link", {"trace_id": text(), "span_id": text(), "attributes": anything()}
+    )
+
+
+def span_fields() -> Fields:
+    return {
+        "span_id": text(),
+        "parent_id": maybe_text(),
+        "name": text(),
+        "kind": text(),
+        "category": text(),
+        "service": text(),
+        "environment": text(),
+        "scope": maybe_text(),
+        "started_at": maybe_moment(),
+        "ended_at": maybe_moment(),
+        "duration_ms": maybe_amount(),
+        "status": s.ChoiceField(["unset", "ok", "error"]),
+        "message": maybe_text(),
+        "failed": s.BooleanField(),
+        "failure_class": maybe_one_of(FailureClass),
+        "attributes": anything(),
+        "resource": anything(),
+        "events": s.ListField(child=_event()),
+        "links": s.ListField(child=_link()),
+    }
+
+
+CALL = shape("Call", call_fields())
+CALLS = a_list("CallList", CALL)
+CALL_IN_FULL = shape("CallInFull", detail_fields())
+TRACE = shape(
+    "Trace",
+    {
+        "trace_id": text(),
+        "spans_shown": number(),
+        "spans_total": number(),
+        "calls_shown": number(),
+        "calls_total": number(),
+        "spans": s.ListField(child=shape("Span", span_fields())),
+        "calls": s.ListField(child=CALL_IN_FULL),
+        "next": maybe_text(),
+    },
+)
+
+
+def figure_fields() -> Fields:
+    """What ``figures.METRICS`` gives, with underscores for dots."""
+    return {
+        "calls": number(),
+        "errors": number(),
+        "error_rate": maybe_amount(),
+        "attempts": number(),
+        "attempt_error_rate": maybe_amount(),
+        "retry_rate": maybe_amount(),
+        "latency_ms_p50": maybe_amount(),
+        "latency_ms_p95": maybe_amount(),
+        "cost_usd": maybe_amount(),
+    }
+
+
+TARGETS = a_list(
+    "TargetList",
+    shape(
+        "Target",
+        figure_fields()
+        | {
+            "kind": s.ChoiceField([word.value for word in Kind]),
+            "target": text(),
+            "providers": texts(),
+            "environments": texts(),
+            "services": texts(),
+        },
+    ),
+)
+TENANTS = a_list("TenantList", shape("Tenant", figure_fields() | {"tenant": text()}))
+SERVICES = a_list(
+    "ServiceList",
+    shape(
+        "Service",
+        figure_fields()
+        | {
+            "service": text(),
+            "environments": texts(),
+            "retry_coverage": shape(
+                "RetryCoverage", _each(("explicit", "inferred", "invisible"), number)
+            ),
+        },
+    ),
+)
+SESSIONS = a_list(
+    "SessionList",
+    shape(
+        "Session",
+        {
+            "session": text(),
+            "user": maybe_text(),
+            "tenant": maybe_text(),
+            "calls": number(),
+            "errors": number(),
+            "traces": number(),
+            "first_at": maybe_moment(),
+            "last_at": maybe_moment(),
+        },
+    ),
+)
+INSTANCES = a_list(
+    "InstanceList",
+    shape(
+        "Instance",
+        {
+            "service": text(),
+            "environment": text(),
+            "instance": maybe_text(),
+            "host": maybe_text(),
+            "sdk": shape("Sdk", _each(("name", "version", "language"), maybe_text)),
+            "spans": number(),
+            "last_at": maybe_moment(),
+        },
+    ),
+)
+PROBLEM = shape(
+    "Problem",
+    {
+        "type": text(),
+        "title": text(),
+        "status": number(),
+        "code": text(),
+        "detail": text(),
+        "errors": s.ListField(
+            required=False,
+            child=shape(
+                "Finding", {"code": text(), "detail": text(), "pointer": text()}
+            ),
+        ),
+    },
+)
+
+
+@extend_schema_field(
+    {"oneOf": [{"type": "string"}, {"type": "number"}], "example": "now-1h"}
+)
+class When(s.JSONField):
+    """ISO 8601, unix seconds or ``now-15m``."""
+
+
+def _numbers() -> s.DictField:
+    return s.DictField(child=maybe_amount())
+
+
+METRICS_QUERY = shape(
+    "MetricsQuery",
+    {
+        "from": When(required=False),
+        "to": When(required=False),
+        "step": extend_schema_field(
+            {"oneOf": [{"type": "string", "enum": ["auto"]}, {"type": "integer"}]}
+        )(s.JSONField)(required=False),
+        "metrics": s.ListField(child=s.CharField()),
+        "group_by": s.ListField(child=s.CharField(), required=False),
+        "filters": s.ListField(
+            required=False,
+            child=shape(
+                "Filter", {"field": text(), "op": text(), "value": s.JSONField()}
+            ),
+        ),
+        "order_by": s.ListField(
+            required=False,
+            child=shape(
+                "Order",
+                {"metric": text(), "dir": s.ChoiceField(["asc", "desc"])},
+            ),
+        ),
+        "limit": s.IntegerField(required=False),
+        "other": s.BooleanField(required=False),
+        "compare": s.ChoiceField(["previous_period"], required=False, allow_null=True),
+    },
+)
+METRICS_ANSWER = shape(
+    "MetricsAnswer",
+    {
+        "meta": shape(
+            "MetricsMeta",
+            {
+                "from": text(),
+                "to": text(),
+                "step_s": number(),
+                "tz": text(),
+                "complete_until": maybe_text(),
+                "source": text(),
+                "series_total": number(),
+                "series_returned": number(),
+                "truncated": s.BooleanField(),
+                "warnings": s.ListField(child=s.JSONField()),
+                "took_ms": s.FloatField(),
+            },
+        ),
+        "timestamps": s.ListField(child=number()),
+        "series": s.ListField(
+            child=shape(
+                "MetricsSeries",
+                {
+                    "labels": s.DictField(child=maybe_text()),
+                    "totals": _numbers(),
+                    "previous": s.DictField(child=maybe_amount(), required=False),
+                    "values": s.DictField(child=s.ListField(child=maybe_amount())),
+                },
+            )
+        ),
+    },
+)
+METRICS_ANSWERS = {
+    (200, "application/json"): METRICS_ANSWER,
+    (200, "text/csv"): str,
+}
+METRICS_CATALOG = shape(
+    "MetricsCatalog",
+    {
+        "metrics": s.ListField(child=anything()),
+        "dimensions": s.ListField(child=anything()),
+    },
+)
