@@ -17,7 +17,7 @@ from ingest.dialects.events import NOTHING, told
 from ingest.dialects.readers import word
 from ingest.dialects.source import Reading, Source
 from ingest.dialects.tries import SILENT, tries
-from ingest.dialects.verdict import FINE, judge
+from ingest.dialects.verdict import FINE, judge, may_tell
 from ingest.records import Span
 
 __all__ = ["Normalised", "Reading", "normalise"]
@@ -120,7 +120,7 @@ def _span(message: Any, source: Source) -> Span:
         known.tells_failure
         or status.code == _STATUS_ERROR
         or heard.exception_type
-        or "result" in facts
+        or may_tell(facts.get("result"))
     ):
         went = judge(category, facts, status, heard, source.scope)
         if went is not FINE:

@@ -14,21 +14,18 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ingest.records import Usage
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from controlplane.readings import PriceReading
+    from ingest.records import Usage
 
 _PICO_IN_NANO = 1000
+_NS_IN_SECOND = 10**9
 # USD per million tokens -> pico-USD per token; USD per thousand calls -> per call.
 _PICO_PER_MTOK = Decimal(10**6)
 _PICO_PER_KCOUNT = Decimal(10**9)
 # Some providers price by time of day; no border is finer than this.
 _SLOT_NS = 15 * 60 * 10**9
-_SLOTS_KEPT = 8192
-_TOKEN_UNITS = ("input_token", "output_token", "cache_read_token", "cache_write_token")
+_KEPT = 8192
 
 # A dated version that the list does not know costs what its model costs.
 _VERSION = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8}|\d{3,4})$")
@@ -46,28 +43,21 @@ _LISTED_AS = {
 }
 
 
-class Used(NamedTuple):
-    """What a span did that may cost something."""
+class Rates(NamedTuple):
+    """Pico-USD per token; ``output`` is ``None`` where answers have no price."""
 
-    kind: str
-    target: str
-    at_ns: int
-    tokens: Usage | None = None
-    provider: str | None = None
-    model: str | None = None  # that answered
-    seconds_ns: int | None = None
-    units: float | None = None
+    input: int
+    output: int | None
+    cache_read: int
+    cache_write: int
+    reasoning: int | None
 
 
 class Tariff(NamedTuple):
-    """Pico-USD per token, as (tokens of input above which it holds, price) levels."""
+    """Rates by size: those of the last level whose bound the input exceeds hold."""
 
-    input: tuple[tuple[int, int], ...] | None
-    output: tuple[tuple[int, int], ...] | None
-    cache_read: tuple[tuple[int, int], ...] | None
-    cache_write: tuple[tuple[int, int], ...] | None
-    reasoning: tuple[tuple[int, int], ...] | None
-    call: int
+    levels: tuple[tuple[int, Rates], ...]
+    call: int = 0
 
 
 class PriceBook:
@@ -79,34 +69,55 @@ class PriceBook:
         self.prices_calls = bool(overrides)
         self._matching: dict[tuple[str, str], tuple[PriceReading, ...]] = {}
 
-    def cost(self, used: Used) -> int | None:
+    def cost(  # one keyword per thing that may cost something
+        self,
+        *,
+        kind: str,
+        target: str,
+        at_ns: int,
+        tokens: Usage | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+        lasted_ns: int | None = None,
+        units: float | None = None,
+    ) -> int | None:
         """Nano-USD, or ``None`` when nobody knows the price."""
-        said = self._said(used) if self.prices_calls else {}
-        if said:
-            return _nano(_by_override(used, said, _listed(used)))
-        tariff = _listed(used)
-        return _nano(_by_tariff(used.tokens, tariff)) if tariff else None
+        tariff = _listed(provider, model, at_ns) if tokens and model else None
+        said = self._said(kind, target, at_ns) if self.prices_calls else None
+        if not said:
+            return _nano(_by_tokens(tokens, tariff))
+        total = said.get("call", 0)
+        if "second" in said:
+            if lasted_ns is None:
+                return None
+            total += said["second"] * lasted_ns // _NS_IN_SECOND
+        if "unit" in said:
+            if units is None:
+                return None
+            total += round(said["unit"] * units)
+        if not _TOKEN_UNITS.isdisjoint(said):
+            by_tokens = _by_tokens(tokens, _overridden(said, tariff))
+            if by_tokens is None:
+                return None
+            total += by_tokens
+        return _nano(total)
 
-    def _said(self, used: Used) -> dict[str, int]:
+    def _said(self, kind: str, target: str, at_ns: int) -> dict[str, int]:
         """Pico-USD by unit: of several prices of a unit the first that is valid."""
-        key = used.kind, used.target
-        matching = self._matching.get(key)
+        matching = self._matching.get((kind, target))
         if matching is None:
-            if len(self._matching) >= _SLOTS_KEPT:
+            if len(self._matching) >= _KEPT:
                 self._matching.clear()
-            matching = self._matching[key] = tuple(self._match(used))
+            matching = self._matching[kind, target] = tuple(
+                price
+                for price in self._overrides
+                if price.kind == kind and fnmatchcase(target, price.target)
+            )
         said: dict[str, int] = {}
         for price in matching:
-            if price.from_ns <= used.at_ns and (
-                price.to_ns is None or used.at_ns < price.to_ns
-            ):
+            if price.from_ns <= at_ns and (price.to_ns is None or at_ns < price.to_ns):
                 said.setdefault(price.unit, price.nano_usd * _PICO_IN_NANO)
         return said
-
-    def _match(self, used: Used) -> Iterator[PriceReading]:
-        for price in self._overrides:
-            if price.kind == used.kind and fnmatchcase(used.target, price.target):
-                yield price
 
 
 @lru_cache(maxsize=256)
@@ -118,86 +129,93 @@ def _nano(pico: int | None) -> int | None:
     return None if pico is None else (pico + _PICO_IN_NANO // 2) // _PICO_IN_NANO
 
 
-def _by_override(used: Used, said: dict[str, int], listed: Tariff | None) -> int | None:
-    total = said.get("call", 0)
-    if "second" in said:
-        if used.seconds_ns is None:
-            return None
-        total += said["second"] * used.seconds_ns // 10**9
-    if "unit" in said:
-        if used.units is None:
-            return None
-        total += round(said["unit"] * used.units)
-    if not any(unit in said for unit in _TOKEN_UNITS):
-        return total
-    by_tokens = _by_tariff(used.tokens, _merged(said, listed))
-    return None if by_tokens is None else total + by_tokens
-
-
-def _merged(said: dict[str, int], listed: Tariff | None) -> Tariff:
-    """An operator's prices, and the list's for the units they left open."""
-    known = listed or Tariff(None, None, None, None, None, 0)
-    names = ("input", "output", "cache_read", "cache_write")
-    own = {
-        name: ((-1, said[unit]),)
-        for name, unit in zip(names, _TOKEN_UNITS, strict=True)
-        if unit in said
-    }
-    if "output" in own:
-        own["reasoning"] = own["output"]
-    return known._replace(call=0, **own)
-
-
-def _by_tariff(tokens: Usage | None, tariff: Tariff) -> int | None:
+def _by_tokens(tokens: Usage | None, tariff: Tariff | None) -> int | None:
     """Pico-USD for tokens; parts of the input and output have prices of their own."""
-    if tokens is None or tokens.input is None or tariff.input is None:
+    if tokens is None or tariff is None or tokens.input is None:
         return None
-    if tokens.output and tariff.output is None:
-        return None
-    total_input = tokens.input
-    read = min(tokens.cache_read or 0, total_input)
-    written = min(tokens.cache_write or 0, total_input - read)
-    output = tokens.output or 0
-    reasoning = min(tokens.reasoning or 0, output)
-
-    def priced(count: int, levels: tuple[tuple[int, int], ...] | None) -> int:
-        if not count or levels is None:
-            return 0
-        price = 0
-        for start, level in levels:
-            if total_input > start:
-                price = level
-        return count * price
-
-    return (
+    total = tokens.input
+    rates = tariff.levels[0][1]
+    for bound, higher in tariff.levels[1:]:
+        if total > bound:
+            rates = higher
+    read = min(tokens.cache_read or 0, total)
+    written = min(tokens.cache_write or 0, total - read)
+    cost = (
         tariff.call
-        + priced(total_input - read - written, tariff.input)
-        + priced(read, tariff.cache_read or tariff.input)
-        + priced(written, tariff.cache_write or tariff.input)
-        + priced(output - reasoning, tariff.output)
-        + priced(reasoning, tariff.reasoning or tariff.output)
+        + (total - read - written) * rates.input
+        + read * rates.cache_read
+        + written * rates.cache_write
+    )
+    output = tokens.output
+    if not output:
+        return cost
+    if rates.output is None or rates.reasoning is None:
+        return None
+    reasoning = min(tokens.reasoning or 0, output)
+    return cost + (output - reasoning) * rates.output + reasoning * rates.reasoning
+
+
+_TOKEN_UNITS = frozenset(
+    {"input_token", "output_token", "cache_read_token", "cache_write_token"}
+)
+
+
+def _overridden(said: dict[str, int], listed: Tariff | None) -> Tariff | None:
+    """An operator's prices, and the list's for the units they left open."""
+    if listed is None:
+        if "input_token" not in said:
+            return None
+        listed = Tariff(((-1, _rates(said["input_token"], None, None, None, None)),))
+    return Tariff(
+        tuple(
+            (
+                bound,
+                _rates(
+                    said.get("input_token", old.input),
+                    said.get("output_token", old.output),
+                    said.get("cache_read_token", old.cache_read),
+                    said.get("cache_write_token", old.cache_write),
+                    said.get("output_token", old.reasoning),
+                ),
+            )
+            for bound, old in listed.levels
+        )
+    )
+
+
+def _rates(
+    paid: int,
+    output: int | None,
+    read: int | None,
+    written: int | None,
+    why: int | None,
+) -> Rates:
+    """Parts without a price of their own cost what the whole costs."""
+    return Rates(
+        paid,
+        output,
+        paid if read is None else read,
+        paid if written is None else written,
+        output if why is None else why,
     )
 
 
 _tariffs: dict[tuple[str | None, str, int], Tariff | None] = {}
 
 
-def _listed(used: Used) -> Tariff | None:
-    """The public price list's tariff for a model at a time."""
-    if used.tokens is None or not used.model:
-        return None
-    key = used.provider, used.model, used.at_ns // _SLOT_NS
-    try:
+def _listed(provider: str | None, model: str, at_ns: int) -> Tariff | None:
+    """The public price list's tariff for a model at a time, remembered."""
+    key = provider, model, at_ns // _SLOT_NS
+    if key in _tariffs:
         return _tariffs[key]
-    except KeyError:
-        if len(_tariffs) >= _SLOTS_KEPT:
-            _tariffs.clear()
-        tariff = _tariffs[key] = _look_up(used.provider, used.model, used.at_ns)
-        return tariff
+    if len(_tariffs) >= _KEPT:
+        _tariffs.clear()
+    tariff = _tariffs[key] = _look_up(provider, model, at_ns)
+    return tariff
 
 
 def _look_up(provider: str | None, model: str, at_ns: int) -> Tariff | None:
-    # Imported here: it costs 0.3 s and most processes never price anything.
+    # Imported here: it costs 0.3 s and many processes never price anything.
     from genai_prices.data_snapshot import get_snapshot
 
     listed_as = _LISTED_AS.get(provider, provider) if provider else None
@@ -207,34 +225,40 @@ def _look_up(provider: str | None, model: str, at_ns: int) -> Tariff | None:
             _, found = get_snapshot().find_provider_model(name, None, listed_as, None)
         except LookupError:
             continue
-        return _tariff(found.get_prices(datetime.fromtimestamp(at_ns / 1e9, tz=UTC)))
+        at = datetime.fromtimestamp(at_ns / _NS_IN_SECOND, tz=UTC)
+        return _tariff(found.get_prices(at))
     return None
 
 
 def _tariff(prices: Any) -> Tariff | None:
-    levels = {
-        name: _levels(getattr(prices, f"{key}_mtok", None))
-        for name, key in (
-            ("input", "input"),
-            ("output", "output"),
-            ("cache_read", "cache_read"),
-            ("cache_write", "cache_write"),
-            ("reasoning", "output_reasoning"),
-        )
-    }
-    if levels["input"] is None:
+    """A listed price with all its levels; no input price is no price."""
+    units = [
+        getattr(prices, f"{name}_mtok", None)
+        for name in ("input", "output", "cache_read", "cache_write", "output_reasoning")
+    ]
+    if units[0] is None:
         return None
-    per_call = getattr(prices, "requests_kcount", None) or Decimal(0)
-    return Tariff(**levels, call=int(per_call * _PICO_PER_KCOUNT))
-
-
-def _levels(price: Any) -> tuple[tuple[int, int], ...] | None:
-    if price is None:
-        return None
-    if isinstance(price, Decimal):
-        return ((-1, int(price * _PICO_PER_MTOK)),)
-    tiers = ((tier.start, tier.price) for tier in price.tiers)
-    return tuple(
-        (start, int(level * _PICO_PER_MTOK))
-        for start, level in ((-1, price.base), *tiers)
+    bounds = {tier.start for unit in units for tier in getattr(unit, "tiers", ())}
+    per_call = getattr(prices, "requests_kcount", None)
+    return Tariff(
+        tuple(
+            (bound, _rates(_pico(units[0], bound) or 0, *_parts(units[1:], bound)))
+            for bound in sorted(bounds | {-1})
+        ),
+        call=int(per_call * _PICO_PER_KCOUNT) if isinstance(per_call, Decimal) else 0,
     )
+
+
+def _parts(units: list[Any], bound: int) -> tuple[int | None, ...]:
+    return tuple(_pico(unit, bound) for unit in units)
+
+
+def _pico(unit: Any, bound: int) -> int | None:
+    """Pico-USD per token just above a bound."""
+    if unit is None:
+        return None
+    price = getattr(unit, "base", unit)
+    for tier in getattr(unit, "tiers", ()):
+        if tier.start <= bound:
+            price = tier.price
+    return int(price * _PICO_PER_MTOK)

@@ -10,11 +10,11 @@ import msgspec
 
 from ingest.dialects import categories
 from ingest.dialects.plan import Plan
-from ingest.dialects.readers import document
 from ingest.records import Category
 
 _CLIENT, _PRODUCER = 3, 4
 _NOTHING = b""
+_decode = msgspec.json.Decoder().decode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -77,20 +77,18 @@ def response_id(said: str | None) -> bytes:
 
 
 def arguments(said: Any, key: bytes) -> bytes:
-    """Equal for equal arguments, however they were written; tells nobody what they are."""
+    """Equal for equal arguments however they were written; tells nobody which."""
     if said is None:
         return _NOTHING
     return blake2b(_canonical(said), digest_size=8, key=key).digest()
 
 
 def _canonical(said: Any) -> bytes:
-    parsed = document(said) if isinstance(said, str) else said
-    if parsed is None:
-        return str(said).strip().encode()
     try:
+        parsed = _decode(said) if isinstance(said, str) else said
         return _encode_sorted(_unwrapped(parsed))
-    except (TypeError, ValueError, RecursionError):
-        return str(said).strip().encode()
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
+        return str(said).strip().encode("utf-8", "replace")
 
 
 def _unwrapped(parsed: Any) -> Any:

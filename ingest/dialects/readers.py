@@ -26,6 +26,7 @@ WORD_LIMIT = 256
 COUNT_LIMIT = 10**15
 _LITERAL_LIMIT = 16_384
 _NUMERIC_LIMIT = 64
+_WORDS_KEPT = 16_384
 _decode_json = msgspec.json.Decoder().decode
 
 
@@ -97,7 +98,7 @@ def as_count(value: Any) -> int | None:
     return int(number)
 
 
-def as_number(value: Any) -> float | None:
+def as_number(value: Any) -> int | float | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     if isinstance(value, str):
@@ -107,9 +108,7 @@ def as_number(value: Any) -> float | None:
             value = float(value)
         except ValueError:
             return None
-    if not 0 <= value <= sys.float_info.max:  # also drops NaN
-        return None
-    return value
+    return value if 0 <= value <= sys.float_info.max else None  # nor NaN
 
 
 def as_flag(value: Any) -> bool | None:
@@ -123,24 +122,39 @@ def as_flag(value: Any) -> bool | None:
 def text(value: Value) -> str | None:
     """Short text; JSON-quoted scalars lose their quotes."""
     found: str = value.string_value
+    # Above the quote there is neither space nor control character nor nothing.
+    if found[:1] > '"' and len(found) <= WORD_LIMIT and "\0" not in found:
+        return found
+    return _odd_text(value, found)
+
+
+def _odd_text(value: Value, found: str) -> str | None:
     if not found:
         return as_text(plain(value))
     if found[0] == '"':
-        return as_text(_unquoted(found))
-    if len(found) > WORD_LIMIT:
-        found = found[:WORD_LIMIT]
-    return found.strip() or None
+        inner = document(found)
+        return as_text(inner if isinstance(inner, str | int) else found)
+    return as_text(found)
 
 
-def _unquoted(found: str) -> Any:
-    inner = document(found)
-    return inner if isinstance(inner, str | int) else found
+_words: dict[str, str] = {}
 
 
 def word(value: Value) -> str | None:
-    """Text that repeats from span to span, kept once."""
+    """Text that repeats from span to span, understood and kept once."""
+    return _words.get(value.string_value) or _new_word(value)
+
+
+def _new_word(value: Value) -> str | None:
     found = text(value)
-    return sys.intern(found) if found else None
+    if found is None:
+        return None
+    found = sys.intern(found.strip())
+    if len(_words) >= _WORDS_KEPT:
+        _words.clear()
+    if len(value.string_value) <= WORD_LIMIT:
+        _words[value.string_value] = found
+    return found
 
 
 def as_provider(value: Any) -> str | None:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from ingest.dialects import answer, categories, identity
 from ingest.dialects.events import Told
 from ingest.dialects.source import Source
-from ingest.prices import Used
 from ingest.records import Category, Usage
 from switchgear.policy.vocabulary import Kind
 
@@ -172,16 +171,14 @@ def _cost(seen: Seen, used: Usage | None) -> int | None:
     start_ns, end_ns = fields["start_ns"], fields["end_ns"]
     timed = 0 < start_ns <= end_ns and not fields["future"]
     return book.cost(
-        Used(
-            kind=_KINDS.get(seen.category, Kind.MODEL.value),
-            target=fields["name"],
-            at_ns=end_ns if timed else source.received_ns,
-            tokens=used,
-            provider=fields.get("provider"),
-            model=fields.get("response_model") or facts.get("request_model"),
-            seconds_ns=end_ns - start_ns if timed else None,
-            units=facts.get("units"),
-        )
+        kind=_KINDS.get(seen.category, Kind.MODEL.value),
+        target=fields["name"],
+        at_ns=end_ns if timed else source.received_ns,
+        tokens=used,
+        provider=fields.get("provider"),
+        model=fields.get("response_model") or facts.get("request_model"),
+        lasted_ns=end_ns - start_ns if timed else None,
+        units=facts.get("units"),
     )
 
 

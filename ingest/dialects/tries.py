@@ -15,7 +15,7 @@ _DAY_US = 86_400_000_000
 
 
 class Tries(NamedTuple):
-    """``attempts`` 0 is silence; ``numbered`` when it is the ordinal of this one try."""
+    """``attempts`` 0 is silence; ``numbered``: it is the ordinal of this try."""
 
     attempts: int = 0
     numbered: bool = False

@@ -14,6 +14,7 @@ from switchgear.policy.vocabulary import FailureClass, RefusalReason
 
 MESSAGE_LIMIT = 300
 _STATUS_ERROR = 2
+_TIMED_OUT = " timed out after "
 _CLASS_IN_TEXT = re.compile(r"([A-Za-z_][\w.]{2,80})(?:\(|: )")
 _RETRY_REASON = re.compile(r"([A-Za-z_][\w.]*)\(")
 _FAILURE_CLASSES = {member.value: member for member in FailureClass}
@@ -22,7 +23,7 @@ _CLIENT_ERRORS, _SERVER_ERRORS, _CODES_END = 400, 500, 600
 
 
 class Verdict(NamedTuple):
-    """``failure_class`` is set when failed; a refusal is not a failure of its target."""
+    """``failure_class`` is set when failed; a refusal is nobody's failure."""
 
     failed: bool = False
     failure_class: FailureClass | None = None
@@ -31,6 +32,13 @@ class Verdict(NamedTuple):
 
 
 FINE = Verdict()
+
+
+def may_tell(result: str | None) -> bool:
+    """Whether a tool's answer is worth reading: it may say that it failed."""
+    return result is not None and (
+        '"isError"' in result or '"jsonrpc"' in result or _TIMED_OUT in result
+    )
 
 
 def judge(
@@ -88,15 +96,15 @@ def _result(facts: dict[str, Any]) -> FailureClass | None:
         return None
     if failures.TIMEOUT_RESULT.match(result):
         return FailureClass.TIMEOUT
-    if '"isError"' in result or '"jsonrpc"' in result:
-        answer = document(result)
-        if isinstance(answer, dict):
-            if answer.get("isError") is True:
-                return FailureClass.TOOL_ERROR
-            error = answer.get("error")
-            if isinstance(error, dict) and "jsonrpc" in answer:
-                code = str(error.get("code"))
-                return failures.RPC_CODES.get(code, FailureClass.TOOL_ERROR)
+    answer = document(result) if may_tell(result) else None
+    if not isinstance(answer, dict):
+        return None
+    if answer.get("isError") is True:
+        return FailureClass.TOOL_ERROR
+    error = answer.get("error")
+    if isinstance(error, dict) and "jsonrpc" in answer:
+        code = str(error.get("code"))
+        return failures.RPC_CODES.get(code, FailureClass.TOOL_ERROR)
     return None
 
 
