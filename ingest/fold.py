@@ -15,61 +15,24 @@ Rows of a dead writer are added to our own. Nobody updates another writer's rows
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from operator import add
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
 
-from ingest import histogram
-from ingest.rollup import CELLS, COUNTERS, REASON_COUNTERS, Sums
-from ingest.series import SETS, SeriesBook
+from ingest.heap import Groups, Heap, Place, ReasonPlace
+from ingest.rollup import CELLS, COUNTERS, REASON_COUNTERS
+from ingest.series import SeriesBook
 from ingest.stores.base import Row, Transaction
 
 RESOLUTIONS = (60, 600, 3_600, 86_400)
 FINEST_S = 10
 LEASE_NS = 60_000_000_000
 MOST_TICKS = 30_000  # per fold: it runs between two commits of the writer
+MOST_SERIES_TICKS = 10_000  # each of them may have a row of its own
 
-_TICK = ("bucket", "series_id", *COUNTERS, *CELLS)
-_ROLLUP = ("id", "writer_id", "resolution", "bucket", "series_id", *COUNTERS, *CELLS)
-_REASON = ("id", "writer_id", "resolution", "bucket", "series_id", "reason")
-_CELLS_AT = 2 + len(COUNTERS)
-_PAIRS = SETS.index("tenant_target")
-
-Place = tuple[int, int]  # bucket, series
-ReasonPlace = tuple[int, int, int]  # bucket, series, reason
-
-
-class Heap:
-    """Amounts on their way to rows of one resolution."""
-
-    def __init__(self) -> None:
-        self.sums: dict[Place, Sums] = {}
-        self.reasons: dict[ReasonPlace, list[int]] = {}
-
-    def add(self, place: Place, part: Sums) -> None:
-        have = self.sums.get(place)
-        if have is None:
-            have = self.sums[place] = Sums()
-        have.add_sums(part)
-
-    def add_reason(self, place: ReasonPlace, amounts: Iterable[int]) -> None:
-        have = self.reasons.get(place)
-        self.reasons[place] = list(map(add, have, amounts) if have else amounts)
-
-    def coarser(self, resolution: int) -> Heap:
-        heap = Heap()
-        for (bucket, series), part in self.sums.items():
-            heap.add((bucket - bucket % resolution, series), part)
-        for (bucket, series, reason), amounts in self.reasons.items():
-            heap.add_reason((bucket - bucket % resolution, series, reason), amounts)
-        return heap
-
-    def without(self, series: set[int]) -> Heap:
-        heap = Heap()
-        heap.sums = {at: part for at, part in self.sums.items() if at[1] not in series}
-        heap.reasons = {
-            at: part for at, part in self.reasons.items() if at[1] not in series
-        }
-        return heap
+_KEY = ("id", "resolution", "writer_id")
+_ROW = ("bucket", "series_id", *COUNTERS, *CELLS)
+_REASON_ROW = ("bucket", "series_id", "reason", *REASON_COUNTERS)
+_P = TypeVar("_P", bound=tuple[int, ...])
 
 
 def fold_sets(
@@ -86,18 +49,25 @@ def fold_sets(
     """
     ((after,),) = tx.select("SELECT in_sets FROM ingest_writer WHERE id=%s", (source,))
     count, ticks, upto = _pending(tx, source, after, most=most)
-    if not count:
-        return 0, after
-    parents = book.parents(tx, {series for _, series in ticks.sums})
-    finest, pairs = _grouped(ticks, parents)
-    _write(tx, owner, FINEST_S, finest.without(pairs))
-    _write_coarser(tx, owner, finest)
-    tx.execute("UPDATE ingest_writer SET in_sets=%s WHERE id=%s", (upto, source))
+    if count:
+        groups = Groups()
+        groups.add_heap(ticks, book.parents(tx, {at[1] for at in ticks.sums}))
+        write_sets(tx, groups, source=source, owner=owner, upto=upto)
     return count, upto
 
 
+def write_sets(
+    tx: Transaction, groups: Groups, *, source: int, owner: int, upto: int
+) -> None:
+    """Add what the ticks of ``source`` up to ``upto`` amount to."""
+    heap, pairs = groups.finish()
+    _write_coarser(tx, owner, heap)
+    _write(tx, owner, FINEST_S, heap.without(pairs))
+    tx.execute("UPDATE ingest_writer SET in_sets=%s WHERE id=%s", (upto, source))
+
+
 def fold_series(
-    tx: Transaction, *, source: int, owner: int, most: int = MOST_TICKS
+    tx: Transaction, *, source: int, owner: int, most: int = MOST_SERIES_TICKS
 ) -> int:
     """Add ticks that are in the sets to the full series of ``owner``; how many."""
     ((after, limit),) = tx.select(
@@ -143,7 +113,7 @@ def _pending(
     """How many pending ticks, their sums, and the watermark that contains them."""
     bound = "" if limit is None else f" AND id<={limit:d}"
     rows = tx.select(
-        f"SELECT {','.join(_TICK)}, id FROM ingest_tick"  # noqa: S608
+        f"SELECT {','.join(_ROW)}, id FROM ingest_tick"  # noqa: S608
         f" WHERE writer_id=%s AND id>%s{bound} ORDER BY id LIMIT %s",
         (source, after, most),
     )
@@ -151,7 +121,7 @@ def _pending(
         return 0, Heap(), after
     heap = Heap()
     for row in rows:
-        _add_row(heap, row)
+        heap.add_row((row[0], row[1]), row[2:-1])
     upto: int = rows[-1][-1]
     for bucket, series, reason, *amounts in tx.select(
         f"SELECT bucket, series_id, reason, {','.join(REASON_COUNTERS)}"  # noqa: S608
@@ -162,125 +132,88 @@ def _pending(
     return len(rows), heap, upto
 
 
-def _add_row(heap: Heap, row: Row) -> None:
-    place = (row[0], row[1])
-    have = heap.sums.get(place)
-    if have is None:
-        have = heap.sums[place] = Sums()
-        have.counters = list(row[2:_CELLS_AT])
-    else:
-        have.counters = list(map(add, have.counters, row[2:_CELLS_AT]))
-    for cells, packed in zip(have.cells, row[_CELLS_AT : _CELLS_AT + 4], strict=True):
-        if packed is not None:
-            histogram.add_packed(cells, packed)
-
-
-def _grouped(ticks: Heap, parents: dict[int, tuple[int, ...]]) -> tuple[Heap, set[int]]:
-    """Sums of every grouping set, and which series are those of tenant x target.
-
-    Not every set is summed from every tick: tenant x target is, then target and
-    tenant from that, and the project from its targets.
-    """
-    heap = Heap()
-    ups: dict[int, tuple[int, ...]] = {}
-    for (bucket, series), part in ticks.sums.items():
-        up = parents[series]
-        ups[up[_PAIRS]] = up
-        for group in (up[_PAIRS], up[3], up[4]):
-            heap.add((bucket, group), part)
-    for (bucket, pair), part in list(heap.sums.items()):
-        if pair in ups:
-            heap.add((bucket, ups[pair][1]), part)
-            heap.add((bucket, ups[pair][2]), part)
-    tops = {up[1]: up[0] for up in ups.values()}
-    for (bucket, target), part in list(heap.sums.items()):
-        if target in tops:
-            heap.add((bucket, tops[target]), part)
-    for (bucket, series, reason), amounts in ticks.reasons.items():
-        for group in parents[series]:
-            heap.add_reason((bucket, group, reason), amounts)
-    return heap, set(ups)
-
-
 def _write_coarser(tx: Transaction, owner: int, heap: Heap) -> None:
+    levels: list[tuple[int, Heap]] = []
     for resolution in RESOLUTIONS:
         heap = heap.coarser(resolution)
-        _write(tx, owner, resolution, heap)
+        levels.append((resolution, heap))
+    # Coarsest first: writing adds what is stored to sums a coarser heap may share.
+    for resolution, level in reversed(levels):
+        _write(tx, owner, resolution, level)
 
 
 def _write(tx: Transaction, owner: int, resolution: int, heap: Heap) -> None:
-    """Add a heap to our rows of this resolution."""
-    buckets: dict[int, list[int]] = {}
-    for bucket, series in heap.sums:
-        buckets.setdefault(bucket, []).append(series)
+    """Add a heap to our rows of this resolution; the heap is used up."""
+    key = (resolution, owner)
     there: dict[Place, int] = {}
-    for bucket, series_ids in buckets.items():
-        for row in tx.lookup(
-            "ingest_rollup",
-            ("bucket", "series_id", *COUNTERS, *CELLS, "id"),
-            key="series_id",
-            values=sorted(series_ids),
-            where="resolution=%s AND bucket=%s AND writer_id=%s",
-            parameters=(resolution, bucket, owner),
-        ):
-            there[row[0], row[1]] = row[-1]
-            _add_row(heap, row)
-    absent = [place for place in heap.sums if place not in there]
-    fresh = dict(zip(absent, tx.ids("ingest_rollup", len(absent)), strict=True))
-    columns = _ROLLUP
-    tx.insert(
+    for row in _stored(tx, "ingest_rollup", _ROW, heap.sums, key):
+        place = (row[0], row[1])
+        there[place] = row[-1]
+        heap.add_row(place, row[2:-1])
+    _store(
+        tx,
         "ingest_rollup",
-        columns,
-        [
-            (row_id, owner, resolution, *place, *heap.sums[place].packed())
-            for place, row_id in fresh.items()
-        ],
-    )
-    tx.replace(
-        "ingest_rollup",
-        columns,
-        [
-            (row_id, owner, resolution, *place, *heap.sums[place].packed())
-            for place, row_id in there.items()
-        ],
+        (*_KEY, "bucket", "series_id", *COUNTERS, *CELLS),
+        there,
+        {at: (*key, *at, *part.packed()) for at, part in heap.sums.items()},
     )
     _write_reasons(tx, owner, resolution, heap)
 
 
 def _write_reasons(tx: Transaction, owner: int, resolution: int, heap: Heap) -> None:
+    key = (resolution, owner)
+    held: dict[ReasonPlace, int] = {}
+    for row in _stored(tx, "ingest_rollup_reason", _REASON_ROW, heap.reasons, key):
+        at = (row[0], row[1], row[2])
+        if at in heap.reasons:
+            held[at] = row[-1]
+            heap.add_reason(at, row[3:-1])
+    _store(
+        tx,
+        "ingest_rollup_reason",
+        (*_KEY, *_REASON_ROW),
+        held,
+        {at: (*key, *at, *amounts) for at, amounts in heap.reasons.items()},
+    )
+
+
+def _stored(
+    tx: Transaction,
+    table: str,
+    columns: tuple[str, ...],
+    places: Iterable[tuple[int, ...]],
+    key: tuple[int, int],
+) -> Iterator[Row]:
+    """Our rows at these buckets and series, with their id at the end."""
     buckets: dict[int, set[int]] = {}
-    for bucket, series, _ in heap.reasons:
-        buckets.setdefault(bucket, set()).add(series)
-    there: dict[ReasonPlace, int] = {}
+    for place in places:
+        buckets.setdefault(place[0], set()).add(place[1])
     for bucket, series_ids in buckets.items():
-        for row_id, series, reason, *amounts in tx.lookup(
-            "ingest_rollup_reason",
-            ("id", "series_id", "reason", *REASON_COUNTERS),
+        yield from tx.lookup(
+            table,
+            (*columns, "id"),
             key="series_id",
             values=sorted(series_ids),
-            where="resolution=%s AND bucket=%s AND writer_id=%s",
-            parameters=(resolution, bucket, owner),
-        ):
-            place = (bucket, series, reason)
-            if place in heap.reasons:
-                there[place] = row_id
-                heap.add_reason(place, amounts)
-    absent = [place for place in heap.reasons if place not in there]
-    fresh = zip(absent, tx.ids("ingest_rollup_reason", len(absent)), strict=True)
-    columns = (*_REASON, *REASON_COUNTERS)
-    tx.insert(
-        "ingest_rollup_reason",
-        columns,
-        [
-            (row_id, owner, resolution, *place, *heap.reasons[place])
-            for place, row_id in fresh
-        ],
-    )
+            where="resolution=%s AND writer_id=%s AND bucket=%s",
+            parameters=(*key, bucket),
+        )
+
+
+def _store(
+    tx: Transaction,
+    table: str,
+    columns: tuple[str, ...],
+    there: Mapping[_P, int],
+    rows: Mapping[_P, Row],
+) -> None:
+    """Overwrite the rows that are there, insert the others."""
     tx.replace(
-        "ingest_rollup_reason",
+        table, columns, [(row_id, *rows[place]) for place, row_id in there.items()]
+    )
+    absent = [row for place, row in rows.items() if place not in there]
+    ids = tx.ids(table, len(absent))
+    tx.insert(
+        table,
         columns,
-        [
-            (row_id, owner, resolution, *place, *heap.reasons[place])
-            for place, row_id in there.items()
-        ],
+        [(row_id, *row) for row_id, row in zip(ids, absent, strict=True)],
     )

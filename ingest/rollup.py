@@ -9,7 +9,9 @@ exactly what was there before it came, in any order and in anybody's rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import add
+from typing import Any
 
 import msgspec
 
@@ -237,13 +239,24 @@ def _reasons(call: Call, told: Call | Merged, failed_attempts: int) -> list[Reas
 
 
 class Sums:
-    """The additive part of a row: counters and the cells of four distributions."""
+    """The additive part of a row: counters, and the cells of four distributions."""
 
     __slots__ = ("cells", "counters")
 
     def __init__(self) -> None:
         self.counters: list[int] = [0] * len(COUNTERS)
-        self.cells: list[histogram.Cells] = [{}, {}, {}, {}]
+        self.cells: list[histogram.Cells | None] = [None, None, None, None]
+
+    @classmethod
+    def of_row(cls, columns: Sequence[Any]) -> Sums:
+        """What a stored row says: counters, then packed cells."""
+        sums = cls.__new__(cls)
+        sums.counters = list(columns[: len(COUNTERS)])
+        sums.cells = [
+            None if packed is None else histogram.unpack(packed)
+            for packed in columns[len(COUNTERS) :]
+        ]
+        return sums
 
     def add(self, part: Contribution, sign: int) -> None:
         """Add one call (``sign`` 1) or take it away (-1)."""
@@ -252,13 +265,30 @@ class Sums:
             counters[place] += sign * amount
         for place, cell in part.cells:
             cells = self.cells[place]
-            cells[cell] = cells.get(cell, 0) + sign
+            if cells is None:
+                self.cells[place] = {cell: sign}
+            else:
+                cells[cell] = cells.get(cell, 0) + sign
 
     def add_sums(self, other: Sums) -> None:
         self.counters = list(map(add, self.counters, other.counters))
-        for mine, theirs in zip(self.cells, other.cells, strict=True):
-            if theirs:
+        for place, theirs in enumerate(other.cells):
+            if not theirs:
+                continue
+            mine = self.cells[place]
+            if mine is None:
+                self.cells[place] = theirs.copy()
+            elif len(mine) >= len(theirs):
                 histogram.add(mine, theirs)
+            else:
+                self.cells[place] = both = theirs.copy()
+                histogram.add(both, mine)
+
+    def copy(self) -> Sums:
+        twin = Sums.__new__(Sums)
+        twin.counters = self.counters.copy()
+        twin.cells = [cells and cells.copy() for cells in self.cells]
+        return twin
 
     def packed(self) -> tuple[int | bytes | None, ...]:
         """Counters, then packed cells: the columns of a stored row, in order."""

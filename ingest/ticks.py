@@ -11,9 +11,10 @@ ones. Readers add rows up, so nobody notices.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ingest import fold
+from ingest.heap import Groups
 from ingest.records import Call
 from ingest.rollup import (
     CELLS,
@@ -24,7 +25,7 @@ from ingest.rollup import (
     Sums,
     series_of,
 )
-from ingest.series import SeriesBook
+from ingest.series import SeriesBook, Wanted
 from ingest.stores.base import Row, Transaction
 
 # A fold costs about as much as reading this many ticks in a hundred queries.
@@ -52,9 +53,12 @@ class _Live:
     def __init__(self) -> None:
         self.row_id = 0
         self.sums = Sums()
-        self.reasons: dict[int, list[int]] = {}  # code -> row id, then amounts
+        # Code -> row id, then amounts; most rows have none.
+        self.reasons: dict[int, list[int]] | None = None
 
     def add_reason(self, reason: Reason, sign: int) -> None:
+        if self.reasons is None:
+            self.reasons = {}
         have = self.reasons.setdefault(reason[0], [0, 0, 0, 0, 0])
         for place in range(1, 5):
             have[place] += sign * reason[place]
@@ -68,6 +72,9 @@ class TickBook:
         self._book = SeriesBook(caps=caps)
         self._live: dict[_Place, _Live] = {}
         self._in_sets = 0
+        self._last_tick = 0
+        # What our pending ticks amount to; None when memory does not know all of it.
+        self._groups: Groups | None = Groups()
         self._pending = 0  # about so many ticks are in no set
         self._pending_since: float | None = None
         self._unfolded = 0  # about so many ticks are in no full series
@@ -89,6 +96,7 @@ class TickBook:
         ids = self._book.ids(
             tx, [(project, part.series) for _, project, part in changes]
         )
+        self._group(tx, changes, ids)
         live = self._live
         touched: dict[_Place, _Live] = {}
         for sign, project, part in changes:
@@ -108,9 +116,10 @@ class TickBook:
     def forget(self) -> None:
         """The commit failed: our rows are finished as they are."""
         self._live.clear()
+        self._groups = None
         self._book.forget()
-        # A fold that failed is due again; that of a commit only looks and goes.
-        self._pending = max(self._pending, 1)
+        # What is pending is read from the rows by the next fold.
+        self._pending = max(self._pending, MANY_TICKS)
         self._unfolded = max(self._unfolded, 1)
 
     def fold_due(self, now: float) -> str | None:
@@ -157,14 +166,26 @@ class TickBook:
         if not rows:
             raise WriterClosed
         self._live.clear()
+        self._groups = None
         ((self._in_sets,),) = rows
+
+    def _group(
+        self, tx: Transaction, changes: list[Change], ids: Mapping[Wanted, int]
+    ) -> None:
+        groups = self._groups
+        if groups is None:
+            return
+        series = [ids[project, part.series] for _, project, part in changes]
+        parents = self._book.parents(tx, set(series))
+        for (sign, _, part), one in zip(changes, series, strict=True):
+            groups.add_call(parents[one], part, sign)
 
     def _write(self, tx: Transaction, touched: dict[_Place, _Live]) -> None:
         fresh = {at: row for at, row in touched.items() if not row.row_id}
         for row, row_id in zip(
             fresh.values(), tx.ids("ingest_tick", len(fresh)), strict=True
         ):
-            row.row_id = row_id
+            row.row_id = self._last_tick = row_id
         tx.insert("ingest_tick", _TICK, self._rows(fresh.items()))
         tx.replace(
             "ingest_tick",
@@ -185,6 +206,7 @@ class TickBook:
         rows = [
             (place, row.row_id, reason, amounts)
             for place, row in touched.items()
+            if row.reasons is not None
             for reason, amounts in row.reasons.items()
         ]
         fresh = [amounts for *_, amounts in rows if not amounts[0]]
@@ -204,16 +226,23 @@ class TickBook:
     def _fold_sets(self, tx: Transaction, now: float) -> None:
         # What is folded never changes again, so the rows in memory are finished.
         self._live.clear()
-        count, self._in_sets = fold.fold_sets(
-            tx, source=self.writer_id, owner=self.writer_id, book=self._book
-        )
-        more = count == fold.MOST_TICKS
-        self._pending = MANY_TICKS if more else 0
-        self._pending_since = None
+        us = self.writer_id
+        groups, self._groups = self._groups, None
+        if groups is None:
+            count, self._in_sets = fold.fold_sets(
+                tx, source=us, owner=us, book=self._book
+            )
+        else:
+            count, self._in_sets = 0, self._last_tick
+            fold.write_sets(tx, groups, source=us, owner=us, upto=self._last_tick)
+        if count < fold.MOST_TICKS:
+            self._groups = Groups()
+            self._pending = 0
+            self._pending_since = None
 
     def _fold_series(self, tx: Transaction, now: float) -> None:
         count = fold.fold_series(tx, source=self.writer_id, owner=self.writer_id)
-        if count < fold.MOST_TICKS:
+        if count < fold.MOST_SERIES_TICKS:
             self._unfolded = self._pending
             self._series_at = now
 
