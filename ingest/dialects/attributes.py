@@ -10,6 +10,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+# Where some senders put everything.
+_HAYSTACK = "haystack.agent.step.llm.output#replies.0.meta."
+_LANGFUSE = "langfuse.observation.usage_details#"
+_LITELLM = "metadata.usage_object#"
+_TRACELOOP = "traceloop.association.properties."
+
 
 class Field(NamedTuple):
     """One thing we want to know of a span, and where senders put it.
@@ -32,9 +38,9 @@ WHO = (
             "tenant",
             "app.tenant.id",
             "tenant_id",
-            "traceloop.association.properties.tenant",
-            "traceloop.association.properties.tenant_id",
-            "traceloop.association.properties.organization_id",
+            _TRACELOOP + "tenant",
+            _TRACELOOP + "tenant_id",
+            _TRACELOOP + "organization_id",
             "langfuse.trace.metadata.tenant",
             "langfuse.trace.metadata.tenant_id",
             "langsmith.metadata.tenant",
@@ -63,14 +69,15 @@ WHO = (
             "gen_ai.conversation.id",
             "session.id",
             "langfuse.session.id",
-            "traceloop.association.properties.session_id",
+            _TRACELOOP + "session_id",
             "ai.settings.context.sessionId",
             "ai.telemetry.metadata.sessionId",
             "langsmith.metadata.session_id",
             "langsmith.trace.session_id",
+            "gcp.vertex.agent.session_id",
             "metadata#session_id",
             "metadata#thread_id",
-            "traceloop.association.properties.thread_id",
+            _TRACELOOP + "thread_id",
             "messaging.message.conversation_id",
             "mcp.session.id",  # of the transport, not of the conversation
         ),
@@ -82,7 +89,7 @@ WHO = (
             "user.id",
             "enduser.id",
             "langfuse.user.id",
-            "traceloop.association.properties.user_id",
+            _TRACELOOP + "user_id",
             "ai.settings.context.userId",
             "ai.telemetry.metadata.userId",
             "langsmith.metadata.user_id",
@@ -102,7 +109,7 @@ WHO = (
             "graph.node.id",
             "ai.telemetry.functionId",
             "langsmith.metadata.lc_agent_name",
-            "traceloop.association.properties.lc_agent_name",
+            _TRACELOOP + "lc_agent_name",
             "metadata#lc_agent_name",
         ),
     ),
@@ -137,7 +144,7 @@ REFUSAL = (
 )
 
 # How often it was tried. Not evidence: ``pydantic_ai.tool.retry.attempt`` numbers what
-# the model asked again, LiteLLM's ``x-litellm-attempted-*`` have root spans of their own.
+# the model asked again; LiteLLM's ``x-litellm-attempted-*`` have roots of their own.
 ATTEMPTS = (
     Field("attempt", "count", ("switchgear.attempt", "retry.attempt")),
     Field("attempts_total", "count", ("call_attempts",)),
@@ -232,6 +239,7 @@ TOOL = (
             "traceloop.entity.input",
             "langfuse.observation.input",
             "haystack.agent.step.tool.input",
+            "gcp.vertex.agent.tool_call_args",
             "input.value",
             "gen_ai.prompt",
         ),
@@ -247,6 +255,7 @@ TOOL = (
             "traceloop.entity.output",
             "langfuse.observation.output",
             "haystack.agent.step.tool.output",
+            "gcp.vertex.agent.tool_response",
             "output.value",
         ),
     ),
@@ -266,7 +275,7 @@ MODEL = (
             "gen_ai.system",
             "ai.model.provider",
             "error.llm_provider",
-            "traceloop.association.properties.ls_provider",
+            _TRACELOOP + "ls_provider",
         ),
     ),
     Field(
@@ -283,7 +292,7 @@ MODEL = (
             "llm.model_name",
             "embedding.model_name",
             "reranker.model_name",
-            "haystack.agent.step.llm.output#replies.0.meta.model",
+            _HAYSTACK + "model",
         ),
     ),
     Field(
@@ -295,7 +304,7 @@ MODEL = (
             "ai.response.model",
             "llm.model_name",
             "langfuse.observation.model.name",
-            "haystack.agent.step.llm.output#replies.0.meta.model",
+            _HAYSTACK + "model",
         ),
     ),
     Field("answer_id", "text", ("gen_ai.response.id", "ai.response.id")),
@@ -310,12 +319,12 @@ MODEL = (
             "ai.usage.tokens",
             "gen_ai.usage.prompt_tokens",
             "llm.usage.prompt_tokens",
-            "langfuse.observation.usage_details#prompt_tokens",
-            "langfuse.observation.usage_details#input_tokens",
-            "langfuse.observation.usage_details#input",
-            "haystack.agent.step.llm.output#replies.0.meta.usage.prompt_tokens",
-            "haystack.agent.step.llm.output#replies.0.meta.usage.input_tokens",
-            "metadata.usage_object#prompt_tokens",
+            _LANGFUSE + "prompt_tokens",
+            _LANGFUSE + "input_tokens",
+            _LANGFUSE + "input",
+            _HAYSTACK + "usage.prompt_tokens",
+            _HAYSTACK + "usage.input_tokens",
+            _LITELLM + "prompt_tokens",
         ),
     ),
     Field(
@@ -328,12 +337,12 @@ MODEL = (
             "ai.usage.completionTokens",
             "gen_ai.usage.completion_tokens",
             "llm.usage.completion_tokens",
-            "langfuse.observation.usage_details#completion_tokens",
-            "langfuse.observation.usage_details#output_tokens",
-            "langfuse.observation.usage_details#output",
-            "haystack.agent.step.llm.output#replies.0.meta.usage.completion_tokens",
-            "haystack.agent.step.llm.output#replies.0.meta.usage.output_tokens",
-            "metadata.usage_object#completion_tokens",
+            _LANGFUSE + "completion_tokens",
+            _LANGFUSE + "output_tokens",
+            _LANGFUSE + "output",
+            _HAYSTACK + "usage.completion_tokens",
+            _HAYSTACK + "usage.output_tokens",
+            _LITELLM + "completion_tokens",
         ),
     ),
     Field(
@@ -348,14 +357,13 @@ MODEL = (
             "gen_ai.usage.details.cache_read_tokens",
             "gen_ai.usage.details.cache_read_input_tokens",
             "langsmith.metadata.usage_metadata#input_token_details.cache_read",
-            "langfuse.observation.usage_details#prompt_tokens_details.cached_tokens",
-            "langfuse.observation.usage_details#cache_read_input_tokens",
-            "langfuse.observation.usage_details#input_cached_tokens",
-            "haystack.agent.step.llm.output"
-            "#replies.0.meta.usage.prompt_tokens_details.cached_tokens",
-            "haystack.agent.step.llm.output#replies.0.meta.usage.cache_read_input_tokens",
-            "metadata.usage_object#prompt_tokens_details.cached_tokens",
-            "metadata.usage_object#cache_read_input_tokens",
+            _LANGFUSE + "prompt_tokens_details.cached_tokens",
+            _LANGFUSE + "cache_read_input_tokens",
+            _LANGFUSE + "input_cached_tokens",
+            _HAYSTACK + "usage.prompt_tokens_details.cached_tokens",
+            _HAYSTACK + "usage.cache_read_input_tokens",
+            _LITELLM + "prompt_tokens_details.cached_tokens",
+            _LITELLM + "cache_read_input_tokens",
         ),
     ),
     Field(
@@ -369,10 +377,9 @@ MODEL = (
             "gen_ai.usage.cache_creation_input_tokens",
             "gen_ai.usage.cache_write_input_tokens",
             "gen_ai.usage.details.cache_write_tokens",
-            "langfuse.observation.usage_details#cache_creation_input_tokens",
-            "haystack.agent.step.llm.output"
-            "#replies.0.meta.usage.cache_creation_input_tokens",
-            "metadata.usage_object#cache_creation_input_tokens",
+            _LANGFUSE + "cache_creation_input_tokens",
+            _HAYSTACK + "usage.cache_creation_input_tokens",
+            _LITELLM + "cache_creation_input_tokens",
         ),
     ),
     Field(
@@ -386,12 +393,10 @@ MODEL = (
             "gen_ai.usage.reasoning_tokens",
             "gen_ai.usage.details.reasoning_tokens",
             "langsmith.metadata.usage_metadata#output_token_details.reasoning",
-            "langfuse.observation.usage_details"
-            "#completion_tokens_details.reasoning_tokens",
-            "langfuse.observation.usage_details#output_reasoning_tokens",
-            "haystack.agent.step.llm.output"
-            "#replies.0.meta.usage.completion_tokens_details.reasoning_tokens",
-            "metadata.usage_object#completion_tokens_details.reasoning_tokens",
+            _LANGFUSE + "completion_tokens_details.reasoning_tokens",
+            _LANGFUSE + "output_reasoning_tokens",
+            _HAYSTACK + "usage.completion_tokens_details.reasoning_tokens",
+            _LITELLM + "completion_tokens_details.reasoning_tokens",
         ),
     ),
     Field(

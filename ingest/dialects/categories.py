@@ -43,6 +43,8 @@ CATEGORIES: dict[str, dict[str, Category]] = {
     "gen_ai.operation.name": {
         "execute_tool": _TOOL,
         "chat": _MODEL,
+        "chat.completions": _MODEL,
+        "text.completions": _MODEL,
         "generate_content": _MODEL,
         "text_completion": _MODEL,
         "embeddings": Category.EMBEDDING,
@@ -106,6 +108,7 @@ SPAN_NAMES: dict[str, Category] = {
 PRESENT: dict[str, Category] = {
     "mcp.method.name": _OTHER,  # every method but tools/call
     "pydantic_ai.model_request.attempt": _MODEL,
+    "gcp.vertex.agent.llm_request": _MODEL,
     "gen_ai.tool.name": _TOOL,  # Pydantic AI 1 names no operation
     "rpc.system": Category.RPC,
     "rpc.system.name": Category.RPC,
@@ -128,6 +131,13 @@ SCOPED_PSEUDO_TOOLS = frozenset(
         ("openinference.instrumentation.llama_index", "handoff"),
     }
 )
+
+# In these scopes a tool is named ``Plugin-function``.
+PLUGIN_SCOPES = ("semantic_kernel",)
+# Here tokens of reasoning were added to an output that already held them, except for
+# the models of this name.
+REASONING_TWICE_SCOPE = "gcp.vertex.agent"
+REASONING_ONCE_MODEL = "gemini"
 
 # What senders put around a tool's name in the name of its span.
 NAME_PREFIXES = (

@@ -65,17 +65,15 @@ TYPES: dict[str, FailureClass] = {
 }
 
 # Wrappers and placeholders: the class is elsewhere, in a code or in the message.
-GENERIC_TYPES = frozenset(
-    name.lower()
-    for name in """
-        _OTHER api_error APIError APIStatusError AI_APICallError AI_RetryError RetryError
-        ToolRetryError ModelRetry ChatClientException ServiceResponseException
-        OpenAIAPIError PipelineRuntimeError HTTPStatusError HTTPError Exception Error
+_GENERIC = """
+        _OTHER api_error APIError APIStatusError AI_APICallError AI_RetryError
+        RetryError ToolRetryError ModelRetry ChatClientException
+        ServiceResponseException OpenAIAPIError PipelineRuntimeError HTTPStatusError HTTPError Exception Error
         RuntimeError ExceptionGroup ModelHTTPError ModelAPIError FallbackExceptionGroup
         UnexpectedModelBehavior ClientError ServiceException ClientResponseError
         McpError MCPError ToolError Retry Failure MaxRetriesExceededError
-        APIResponseValidationError RpcError OSError RequestException""".split()
-)
+        APIResponseValidationError RpcError OSError RequestException"""
+GENERIC_TYPES = frozenset(_GENERIC.lower().split())
 
 STATUS_CODES: dict[int, FailureClass] = {
     400: FailureClass.INVALID_REQUEST,

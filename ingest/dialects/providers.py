@@ -54,5 +54,6 @@ FRAMEWORKS = frozenset(
         "semantic_kernel",
         "pydantic-ai",
         "litellm",
+        "gcp.vertex.agent",
     }
 )

@@ -55,8 +55,11 @@ def _tool(seen: Seen) -> None:
     name = facts.get("target") or (
         "" if "attempt" in facts else identity.tool_name(seen.message.name)
     )
+    scope = seen.source.scope
+    if scope.startswith(categories.PLUGIN_SCOPES):
+        name = name.rpartition("-")[2]
     fields["name"] = name
-    if identity.is_pseudo(name, seen.source.scope):
+    if identity.is_pseudo(name, scope):
         fields["category"] = Category.PSEUDO
         return
     fields["call_id"] = identity.call_id(facts.get("tool_call") or heard.call_id)
@@ -73,7 +76,15 @@ def _tool(seen: Seen) -> None:
 def _model(seen: Seen) -> None:
     fields, facts = seen.fields, seen.facts
     failed = "failed" in fields
-    fields["name"] = facts.get("request_model") or fields.get("response_model") or ""
+    name = facts.get("request_model") or fields.get("response_model") or ""
+    fields["name"] = name
+    if (
+        "reasoning" in facts
+        and seen.source.scope == categories.REASONING_TWICE_SCOPE
+        and categories.REASONING_ONCE_MODEL not in name
+    ):
+        output = facts.get("output", 0)
+        facts["output"] = max(output - facts["reasoning"], 0)
     if seen.category is Category.MODEL:
         if _prepares_only(seen, failed=failed):
             fields["category"] = Category.STEP

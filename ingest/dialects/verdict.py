@@ -15,7 +15,9 @@ from switchgear.policy.vocabulary import FailureClass, RefusalReason
 MESSAGE_LIMIT = 300
 _STATUS_ERROR = 2
 _TIMED_OUT = " timed out after "
-_CLASS_IN_TEXT = re.compile(r"([A-Za-z_][\w.]{2,80})(?:\(|: )")
+_CLASS_IN_TEXT = re.compile(
+    r"^([A-Za-z_][\w.]{0,80}(?:Error|Exception|Timeout))(?:\(|: )"
+)
 _RETRY_REASON = re.compile(r"([A-Za-z_][\w.]*)\(")
 _FAILURE_CLASSES = {member.value: member for member in FailureClass}
 _REFUSAL_REASONS = {member.value: member for member in RefusalReason}
@@ -146,9 +148,10 @@ def _type_names(facts: dict[str, Any], told: Told, said: str) -> list[str]:
     names = [told.exception_type, facts.get("error_type")]
     if reason := facts.get("retry_reason"):
         names += _RETRY_REASON.findall(reason)[:1]
-    if not any(names) and (match := _CLASS_IN_TEXT.match(said)):
-        names.append(match[1])
-    return [_last_segment(name) for name in names if name]
+    found = [_last_segment(name) for name in names if name]
+    if not any(name in failures.TYPES for name in found):
+        found += [_last_segment(name) for name in _CLASS_IN_TEXT.findall(said)[:1]]
+    return found
 
 
 def _last_segment(name: str) -> str:
