@@ -31,7 +31,7 @@ def contracts() -> set[str]:
 
 def lint(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).with_name("lint-imports")
-    return subprocess.run(  # noqa: S603  our own tool
+    return subprocess.run(
         [program, "--no-logo", "--no-cache", *arguments],
         cwd=folder,
         # The copy's client package, not the installed one.
