@@ -59,24 +59,26 @@ class LiveBoard(AsyncJsonWebsocketConsumer):
         try:
             message = _message(text_data)
             view = parse(parse_qs(message["query"]))
+            held = str(message["epoch"]), int(message["seq"])
         except BadAddress as error:
             await self.send_json({"type": "refused", "message": str(error)})
         except (ValueError, KeyError, TypeError):
             await self.close(NOT_UNDERSTOOD)
         else:
-            await self._show(view, str(message["epoch"]), int(message["seq"]))
+            await self._show(self.project_id, view, held)
 
-    async def _show(self, view: View, epoch: str, seq: int) -> None:
+    async def _show(self, project_id: int, view: View, held: tuple[str, int]) -> None:
         self._leave()
         try:
-            stream = await hub().stream(self.project_id, view)
+            stream = await hub().stream(project_id, view)
         except TooManyViews:
             text = "Too many different views are open on this server."
             await self.send_json({"type": "refused", "message": text})
             return
         # Subscribed before the state is read: a change in between is sent for sure.
         stream.waiting.add(self.news)
-        self.stream, self.epoch, self.seq = stream, epoch, seq
+        self.stream = stream
+        self.epoch, self.seq = held
         self.news.set()
 
     def _leave(self) -> None:

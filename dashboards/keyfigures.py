@@ -147,7 +147,8 @@ def _spend(totals: Totals, values: Values, window: Window) -> dict[str, Any]:
     hours = window.seconds / HOUR
     foot = f"{wording.plural(unpriced, 'call')} unpriced" if unpriced else "all priced"
     if wasted and cost:
-        foot = f"{wording.dollars(wasted)} wasted, {wording.percent(wasted / cost)} %"
+        share = wording.percent_with_sign(wasted / cost)
+        foot = f"{wording.dollars(wasted)} wasted, {share}"
     known = bool(cost) or not unpriced
     return {
         "value": wording.dollars(cost / hours) if known else wording.UNKNOWN,

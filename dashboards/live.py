@@ -40,9 +40,9 @@ def apply(state: Any, changes: list[Change]) -> Any:
     root = {"": deepcopy(state)}
     for operation, path, *rest in changes:
         holder: Any = root
-        *way, last = ["", *path]
-        for step in way:
-            holder = holder[step]
+        last: str | int = ""
+        for step in path:
+            holder, last = holder[last], step
         if operation == "=":
             holder[last] = deepcopy(rest[0])
         elif operation == "-":

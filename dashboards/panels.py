@@ -113,7 +113,8 @@ def _ask(
         "filters": view.filters(),
         **query,
     }
-    return metrics.run(metrics.parse(document, now), project_id, now)
+    answer: Answer = metrics.run(metrics.parse(document, now), project_id, now)
+    return answer
 
 
 def _whole(answer: Answer, names: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
