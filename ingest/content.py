@@ -52,24 +52,28 @@ _OVERSIZE = (
 )
 _suspicious = masking.compile_loose(*_OVERSIZE)
 
-# Where a zero byte is no text: tag, bytes of the number or id, then what must follow.
-_BINARY: tuple[tuple[bytes, int, bytes], ...] = (
-    (rb"[\x0a\x12]\x02[\x0a\x10\x18]", 1, rb""),  # empty text, false, 0
-    (rb"\x12", 1, rb""),  # no value
-    (rb"\x85\x01", 4, rb""),  # flags
-    (rb"[\x09\x39\x41]", 7, rb"[\x15-\x1a]"),  # times between 2018 and 2029
-    (rb"\x0a\x10", 16, rb""),  # trace id
-    (rb"[\x12\x22]\x08", 8, rb""),  # span id, parent id
-    (rb"[\x0a\x12]\x09\x21", 8, rb""),  # double
+# Where a zero byte is no text: what stands before, the bytes of the number or id, and
+# what follows. Lengths look like anything, so text could only pass for one of these
+# with control characters in the right places; ``normalise`` drops NUL from columns.
+_TOP = rb"[\x15-\x1a]"  # the highest byte of times between 2018 and 2029
+_AFTER_ID = rb"(?:\x22\x08[^\x0a]|\x2a|\x1a.[^\x0a])"  # parent id, name, trace state
+_BINARY: tuple[tuple[bytes, bytes, int, bytes], ...] = (
+    (rb"[\x0a\x12]\x02[\x0a\x10\x18]", b".", 1, b""),  # empty text, false, 0
+    (rb"[\x0a\x12]\x09\x21", b".", 8, b""),  # double
+    (rb"\x85\x01", rb"[\x00-\x03]", 4, b""),  # flags
+    (rb"\x39", b".", 7, _TOP + rb"\x41.{7}" + _TOP),  # start
+    (_TOP + rb"\x41", b".", 7, _TOP),  # end
+    (rb"\x09", b".", 7, _TOP + rb"\x12"),  # time of an event
+    (rb"\x0a\x10", b".", 16, rb"\x12\x08.{8}" + _AFTER_ID),  # trace id
+    (rb"\x0a\x10.{16}\x12\x08", b".", 8, _AFTER_ID),  # span id
+    (rb"\x22\x08", b".", 8, rb"\x2a"),  # parent id
 )
 
 
 def _explained() -> list[bytes]:
     return [
-        rb"(?<=%b.{%d}\x00)%b" % (tag, at, rb".{%d}%b" % (width - 1 - at, end))
-        if end
-        else rb"(?<=%b.{%d}\x00)" % (tag, at)
-        for tag, width, end in _BINARY
+        rb"(?<=%b%b{%d}\x00)%b{%d}%b" % (before, any_, at, any_, width - 1 - at, after)
+        for before, any_, width, after in _BINARY
         for at in range(width)
     ]
 

@@ -23,20 +23,29 @@ _QUOTE = r"[\"'\\]{0,4}"
 _KEY = r"PRIVATE KEY(?: BLOCK)?-----"
 
 
+# Where it can begin in serialised bytes: the byte before may be a length. Left open
+# for all but ``sk-``, which else would be found in every ``task-`` and ``disk-``.
+_NOT_IN_A_WORD = (
+    r"(?:^|[^a-z]|[\x00-\x1f*:\x80-\xff\\][a-z]"
+    r"|%[0-9A-Fa-f][a-f]|u[0-9A-Fa-f]{3}[a-f])"
+)
+
+
 class Shape(NamedTuple):
     """``lead`` and ``tail`` belong to the shape but stay readable."""
 
     name: str
     secret: str
-    lead: str = ""
+    lead: str = _START
     tail: str = ""
+    before: str = ""  # in serialised bytes, where there is no lead
 
 
 SHAPES = (
     # OpenAI, Anthropic and all who copied their keys
-    Shape("api_key", rf"sk-{_WORD}{{20,}}"),
+    Shape("api_key", rf"sk-{_WORD}{{20,}}", before=_NOT_IN_A_WORD),
     Shape("api_key", r"(?:gsk_|hf_|npm_)[A-Za-z0-9]{30,}"),
-    Shape("aws_key", r"(?:AKIA|ASIA)[A-Z0-9]{16}", tail=r"\b"),
+    Shape("aws_key", r"(?:AKIA|ASIA)[A-Z0-9]{16,}"),
     Shape("github_token", r"gh[oprsu]_[A-Za-z0-9]{20,}"),
     Shape("github_token", r"github_pat_[A-Za-z0-9_]{22,}"),
     Shape("gitlab_token", rf"glpat-{_WORD}{{16,}}"),
@@ -48,6 +57,7 @@ SHAPES = (
         "private_key",
         rf"-----BEGIN [A-Z0-9 ]{{0,40}}{_KEY}(?:[^-]|-[^-])*"
         rf"(?:-----END [A-Z0-9 ]{{0,40}}{_KEY})?",
+        lead="(?:)",  # the next one may follow without a gap
     ),
     # A word after "bearer" is a token when it is long or has a digit in it
     Shape(
@@ -65,7 +75,7 @@ SHAPES = (
     Shape(
         "url_password",
         r"[^\s/?#\"'<>\x00-\x1f]{1,256}",
-        lead=r"://[^\s/?#:@\"'<>\x00-\x1f]{0,128}:",
+        lead=r"://[^\s/?#:@\"'<>\[\]\x00-\x1f]{0,128}:",
         tail="@",
     ),
 )
@@ -76,13 +86,14 @@ def _compiled(pattern: str) -> re2._Regexp[bytes]:
 
 
 def _exact(shape: Shape) -> str:
-    start = shape.lead or _START
-    return f"({start}){shape.secret}({shape.tail})"
+    return f"({shape.lead}){shape.secret}({shape.tail})"
 
 
-# Bytes before a value may look like a word, so that a token begins there is left open:
-# this finds all that ``mask`` would change, and a little more.
-LOOSE = "|".join(shape.lead + shape.secret + shape.tail for shape in SHAPES)
+def _loose(shape: Shape) -> str:
+    """Finds in serialised bytes all that ``mask`` would change, and a little more."""
+    lead = shape.before if shape.lead is _START else shape.lead
+    return lead + shape.secret + shape.tail
+
 
 _ANY = _compiled("|".join(map(_exact, SHAPES)))
 _EACH = tuple(
@@ -93,7 +104,7 @@ _EACH = tuple(
 
 def compile_loose(*others: str) -> re2._Regexp[bytes]:
     """One pattern over serialised bytes for all shapes and what else is looked for."""
-    return _compiled("|".join((LOOSE, *others)))
+    return _compiled("|".join((*map(_loose, SHAPES), *others)))
 
 
 def mask(text: bytes) -> bytes:
