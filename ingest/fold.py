@@ -23,8 +23,19 @@ from ingest.rollup import CELLS, COUNTERS, REASON_COUNTERS
 from ingest.series import SeriesBook
 from ingest.stores.base import Row, Transaction
 
-RESOLUTIONS = (60, 600, 3_600, 86_400)
+DAY_S = 86_400
 FINEST_S = 10
+# Seconds of a row, and how long rows of that size are kept.
+TICKS_KEPT_S = 3 * 3_600
+KEPT_S: dict[int, int | None] = {
+    FINEST_S: TICKS_KEPT_S,
+    60: 48 * 3_600,
+    600: 14 * DAY_S,
+    3_600: 396 * DAY_S,
+    DAY_S: None,
+}
+RESOLUTIONS = tuple(KEPT_S)
+GRACE_S = 900
 LEASE_NS = 60_000_000_000
 MOST_TICKS = 30_000  # per fold: it runs between two commits of the writer
 MOST_SERIES_TICKS = 10_000  # each of them may have a row of its own
@@ -134,7 +145,7 @@ def _pending(
 
 def _write_coarser(tx: Transaction, owner: int, heap: Heap) -> None:
     levels: list[tuple[int, Heap]] = []
-    for resolution in RESOLUTIONS:
+    for resolution in RESOLUTIONS[1:]:
         heap = heap.coarser(resolution)
         levels.append((resolution, heap))
     # Coarsest first: writing adds what is stored to sums a coarser heap may share.
@@ -217,3 +228,36 @@ def _store(
         columns,
         [(row_id, *row) for row_id, row in zip(ids, absent, strict=True)],
     )
+
+
+def prune(tx: Transaction, *, now: float, most: int = 5_000) -> int:
+    """Delete up to ``most`` of the rows nobody reads any more; how many they were.
+
+    Ticks go when both watermarks are past them. A while longer than planned is kept,
+    because a query that began before we did may still count on it.
+    """
+    deleted = 0
+    for resolution, kept in KEPT_S.items():
+        if kept is None:
+            continue
+        before = int(now) - kept - resolution - GRACE_S
+        for reason in ("", "_reason"):
+            table = f"ingest_rollup{reason}"
+            rows = tx.select(
+                f"SELECT id FROM {table} WHERE resolution=%s"  # noqa: S608
+                " AND bucket<%s ORDER BY bucket LIMIT %s",
+                (resolution, before, most - deleted),
+            )
+            tx.delete(table, [row_id for (row_id,) in rows])
+            deleted += len(rows)
+    before = int(now) - TICKS_KEPT_S - FINEST_S - GRACE_S
+    for table, tick in (("ingest_tick", "r.id"), ("ingest_tick_reason", "r.tick")):
+        rows = tx.select(
+            f"SELECT r.id FROM {table} r JOIN ingest_writer w"  # noqa: S608
+            f" ON w.id=r.writer_id AND {tick}<=w.in_sets AND {tick}<=w.in_series"
+            " WHERE r.bucket<%s ORDER BY r.bucket LIMIT %s",
+            (before, most - deleted),
+        )
+        tx.delete(table, [row_id for (row_id,) in rows])
+        deleted += len(rows)
+    return deleted

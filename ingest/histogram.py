@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from math import ceil, floor, log2
+from typing import TypeGuard
 
 import msgspec
 
@@ -103,3 +104,8 @@ def quantiles(cells: Mapping[int, int], fractions: Iterable[float]) -> list[floa
 def highest_us(cells: Mapping[int, int]) -> float:
     """The upper edge of the highest filled cell: no value was longer than that."""
     return upper_us(max(cell for cell, count in cells.items() if count > 0))
+
+
+def filled(cells: Cells | None) -> TypeGuard[Cells]:
+    """Whether there is anything to take a quantile of."""
+    return cells is not None and any(count > 0 for count in cells.values())
