@@ -117,8 +117,9 @@ class PostgresTransaction:
         statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
             sql.Identifier(table), names(columns)
         )
+        types = [self._type(table, name) for name in columns]
         with self._cursor.copy(statement) as copy:
-            copy.set_types([self._type(table, name) for name in columns])
+            copy.set_types(types)
             for row in rows:
                 copy.write_row(row)
 
