@@ -19,7 +19,7 @@ Values = Mapping[str, Sequence[Any]]
 HIGH_FAILED_ATTEMPTS = 0.10
 ENOUGH_OF_A_STEP = 0.3
 SPANS = {
-    15 * MINUTE: "quarter of an hour",
+    15 * MINUTE: f"15{NBSP}min",
     HOUR: "hour",
     6 * HOUR: "6 hours",
     DAY: "day",

@@ -92,14 +92,12 @@ def choices(project_id: int, view: View, field: str, *, now: float) -> dict[str,
     }
     anywhere = View(range=view.range, fixed=view.fixed)
     answer = _ask(project_id, anywhere, view.window(now), now, query)
-    named = [(s["labels"][field], s["totals"]["calls"]) for s in answer["series"]]
+    counts = {s["labels"][field]: s["totals"]["calls"] for s in answer["series"]}
+    names = [name for name in counts if name not in (None, OTHER)]
+    unnamed = len(counts) - len(names)
     return {
-        "total": answer["meta"]["series_total"],
-        "items": [
-            {"value": value, "calls": f"{calls:,}"}
-            for value, calls in named
-            if value not in (None, OTHER)
-        ],
+        "total": answer["meta"]["series_total"] - unnamed,
+        "items": [{"value": name, "calls": f"{counts[name]:,}"} for name in names],
     }
 
 

@@ -1,7 +1,7 @@
 // Draws figures that the server built: puts the theme's colours in place of token
 // names, moves times into the viewer's zone, keeps one crosshair for all charts.
 import { $ } from './dom.js';
-import { fromWall, toWall } from './format.js';
+import { fromWall, wallText } from './format.js';
 
 const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false, showTips: false };
 const TOKEN = /^var\((--[\w-]+)\)$/;
@@ -18,7 +18,7 @@ export function resolve(part, value) {
 }
 
 export function inZone({ data, layout }, utc) {
-  const move = (ms) => toWall(ms, utc);
+  const move = (ms) => wallText(ms, utc);
   const axis = layout.xaxis.range ? { ...layout.xaxis, range: layout.xaxis.range.map(move) } : layout.xaxis;
   const annotations = (layout.annotations ?? []).map((note) => ({ ...note, x: move(note.x) }));
   return {

@@ -14,6 +14,11 @@ export function fromWall(wall, utc) {
   return wall + new Date(guess).getTimezoneOffset() * 60000;
 }
 
+// For charts: Plotly reads text without a zone as it stands, and numbers as local time.
+export function wallText(ms, utc) {
+  return new Date(toWall(ms, utc)).toISOString().slice(0, -1);
+}
+
 export function clock(ms, utc, { seconds = true } = {}) {
   const at = new Date(toWall(ms, utc));
   const text = `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;

@@ -179,7 +179,7 @@ function renderChoice() {
   const { fixed } = address;
   setText($('[data-range-name]'), fixed ? span(fixed.from * 1000, fixed.to * 1000, utc, Date.now()) : NAMES[address.get('range')]);
   $('[data-live-word]').hidden = Boolean(fixed);
-  for (const button of $$('[data-range]')) button.toggleAttribute('aria-current', !fixed && button.dataset.range === address.get('range'));
+  for (const button of $$('[data-range]')) setAttribute(button, 'aria-current', !fixed && button.dataset.range === address.get('range'));
   setText($('[data-environment]'), address.get('env') || 'all environments');
   for (const field of ['tenant', 'service']) {
     const chosen = address.all(field);
