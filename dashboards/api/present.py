@@ -226,7 +226,7 @@ def service(both: tuple[Service, Figures]) -> JSON:
 def session(found: Session) -> JSON:
     return {
         "session": found.session,
-        "user": found.user,
+        "user": found.who,
         "tenant": found.tenant,
         "calls": found.calls,
         "errors": found.errors,

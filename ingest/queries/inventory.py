@@ -10,18 +10,24 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
+from msgspec import msgpack
 
 from ingest import models
+from ingest.callrows import Facts
 from ingest.queries.calls import COUNTS, Page, in_window, newer_than, newest_first, nth
 from ingest.queries.traces import StoredSpan, spans_of
-from ingest.records import OUTCOME_CODES, Coverage, unpack_call
+from ingest.records import OUTCOME_CODES, Coverage
 
 SESSION_SCAN = 50_000  # calls whose sessions one page groups
 COVERAGE_SCAN = 5_000  # calls whose retry coverage is counted
 INSTANCE_SCAN = 2_000  # calls whose spans' resources are read ...
 INSTANCE_BODIES = 100  # ... from at most this many bodies
+
+
+_unpack = msgpack.Decoder(Facts).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class Service:
 @dataclass(frozen=True, slots=True)
 class Session:
     session: str
-    user: str | None
+    who: str | None  # user
     tenant: str | None
     calls: int
     errors: int
@@ -159,42 +165,36 @@ def sessions(
         window = newer_than(window, floor)
     if tenant is not None:
         window = window.filter(series__in=_series(project_id, tenant))
-    grouped = (
-        window.filter(COUNTS, session__isnull=False)
-        .values("session")
-        .annotate(
-            last=Max("ended_ns"),
-            first=Min("ended_ns"),
-            calls=Count("pk"),
-            errors=Count("pk", filter=Q(outcome=OUTCOME_CODES["failed"])),
-            traces=Count("trace", distinct=True),
-            anyone=Max("user"),
-            tenant=Max("series__tenant"),
-        )
-        .order_by("-last", "session")
-    )
+    grouped = _grouped(window)
     if after.session is not None:
         grouped = grouped.filter(
-            Q(last__lt=after.last_ns) | Q(last=after.last_ns, session__gt=after.session)
+            Q(last_ns__lt=after.last_ns)
+            | Q(last_ns=after.last_ns, session__gt=after.session)
         )
-    rows = list(grouped[: limit + 1])
-    items = [
-        Session(
-            session=str(row["session"]),
-            user=row["anyone"],
-            tenant=row["tenant"],
-            calls=row["calls"],
-            errors=row["errors"],
-            traces=row["traces"],
-            first_ns=row["first"],
-            last_ns=row["last"],
-        )
-        for row in rows[:limit]
-    ]
-    if len(rows) > limit:
+    found = [Session(**row) for row in grouped[: limit + 1]]
+    items = found[:limit]
+    if len(found) > limit:
         end = items[-1]
         return items, SessionPosition(after.top, end.last_ns, end.session)
     return items, SessionPosition(floor) if floor else None
+
+
+def _grouped(window: QuerySet[models.Call]) -> QuerySet[Any, Any]:
+    """One row per session, with the fields of ``Session``."""
+    return (
+        window.filter(COUNTS, session__isnull=False)
+        .values("session")
+        .annotate(
+            last_ns=Max("ended_ns"),
+            first_ns=Min("ended_ns"),
+            calls=Count("pk"),
+            errors=Count("pk", filter=Q(outcome=OUTCOME_CODES["failed"])),
+            traces=Count("trace", distinct=True),
+            who=Max("user"),
+            tenant=Max("series__tenant"),
+        )
+        .order_by("-last_ns", "session")
+    )
 
 
 def instances(project_id: int, *, since_ns: int, until_ns: int) -> list[Instance]:
@@ -215,9 +215,12 @@ def instances(project_id: int, *, since_ns: int, until_ns: int) -> list[Instance
             one = _instance(span)
             key = (one.service, one.environment, one.instance)
             found[key] = _joined(found.get(key), one)
-    return [
-        found[key] for key in sorted(found, key=lambda key: (*key[:2], key[2] or ""))
-    ]
+    return [found[key] for key in sorted(found, key=_by_names)]
+
+
+def _by_names(key: tuple[str, str, str | None]) -> tuple[str, str, str]:
+    service, environment, instance = key
+    return service, environment, instance or ""
 
 
 def _series(project_id: int, tenant: str | None) -> QuerySet[models.Series]:
@@ -249,10 +252,12 @@ def _coverage(
 ) -> dict[str, Counter[Coverage]]:
     counted: dict[str, Counter[Coverage]] = defaultdict(Counter)
     window = in_window(project_id, since_ns, until_ns, None).filter(COUNTS)
-    for facts in newest_first(window).values_list("facts", flat=True)[:COVERAGE_SCAN]:
-        call = unpack_call(bytes(facts))
-        if call.attempts and tenant in {None, call.tenant}:
-            counted[call.service][call.coverage] += 1
+    for facts, service, whose in newest_first(window).values_list(
+        "facts", "series__service", "series__tenant"
+    )[:COVERAGE_SCAN]:
+        known = _unpack(bytes(facts))
+        if known.attempts and tenant in {None, whose}:
+            counted[service][known.coverage] += 1
     return counted
 
 
