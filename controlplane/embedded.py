@@ -9,7 +9,7 @@ import logging
 import threading
 
 from celery import beat
-from celery.worker import WorkController
+from celery.worker import WorkController, state
 
 from controlplane.celery import app
 
@@ -31,16 +31,21 @@ class EmbeddedJobs:
         self._thread = threading.Thread(
             target=self._worker.start, name="jobs", daemon=True
         )
-        self._beat = beat.EmbeddedService(app, thread=True)
+        self._beat = beat.EmbeddedService(
+            app, thread=True, scheduler_cls=app.conf.beat_scheduler
+        )
 
     def start(self) -> None:
         self._thread.start()
         self._beat.start()
 
     def stop(self) -> None:
-        self._beat.stop()
+        # Both threads wait for their next turn, for seconds: only a running job is
+        # worth waiting for. They are daemons and end with the process.
+        self._beat.service.stop(wait=False)
         self._worker.stop()
-        self._thread.join(STOP_S)
-        if self._thread.is_alive():
-            # A job is still running; it finds its rows again at the next start.
+        if state.active_requests:
+            self._thread.join(STOP_S)
+        if state.active_requests:
+            # The job finds its rows again at the next start.
             logger.warning("jobs.stop_timed_out")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -50,6 +51,28 @@ def test_jobs_run_in_threads_of_one_process_and_stop():
     ring.delay()
     rang = ran.wait(10)
     embedded.stop()
+    embedded._thread.join(10)
 
     assert rang
     assert not embedded._thread.is_alive()
+
+
+def test_stopping_waits_for_a_job_that_runs():
+    from controlplane.celery import app
+    from controlplane.embedded import EmbeddedJobs
+
+    began, ended = threading.Event(), threading.Event()
+
+    @app.task(name="tests.slow")
+    def slow() -> None:
+        began.set()
+        time.sleep(0.5)
+        ended.set()
+
+    embedded = EmbeddedJobs()
+    embedded.start()
+    slow.delay()
+    began.wait(10)
+    embedded.stop()
+
+    assert ended.is_set()

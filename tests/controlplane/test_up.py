@@ -69,11 +69,12 @@ def start(variables: dict[str, str]) -> Server:
         text=True,
     )
     lines = []
-    for line in process.stdout:
+    for line in process.stdout:  # ends when the process does
         lines.append(line)
         # The greeting ends with how to get a key, or with the key.
         if "create_key" in line or "HEADERS" in line:
             return Server(process, variables, "".join(lines))
+    process.wait()
     pytest.fail("".join(lines))
 
 
