@@ -66,13 +66,14 @@ TYPES: dict[str, FailureClass] = {
 
 # Wrappers and placeholders: the class is elsewhere, in a code or in the message.
 _GENERIC = """
-        _OTHER api_error APIError APIStatusError AI_APICallError AI_RetryError
-        RetryError ToolRetryError ModelRetry ChatClientException
-        ServiceResponseException OpenAIAPIError PipelineRuntimeError HTTPStatusError HTTPError Exception Error
-        RuntimeError ExceptionGroup ModelHTTPError ModelAPIError FallbackExceptionGroup
-        UnexpectedModelBehavior ClientError ServiceException ClientResponseError
-        McpError MCPError ToolError Retry Failure MaxRetriesExceededError
-        APIResponseValidationError RpcError OSError RequestException"""
+    _OTHER api_error APIError APIStatusError AI_APICallError AI_RetryError
+    RetryError ToolRetryError ModelRetry ChatClientException
+    ServiceResponseException OpenAIAPIError PipelineRuntimeError HTTPStatusError
+    HTTPError Exception Error RuntimeError ExceptionGroup ModelHTTPError
+    ModelAPIError FallbackExceptionGroup UnexpectedModelBehavior ClientError
+    ServiceException ClientResponseError McpError MCPError ToolError Retry
+    Failure MaxRetriesExceededError APIResponseValidationError RpcError OSError
+    RequestException"""
 GENERIC_TYPES = frozenset(_GENERIC.lower().split())
 
 STATUS_CODES: dict[int, FailureClass] = {

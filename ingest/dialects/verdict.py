@@ -196,5 +196,5 @@ def _message(facts: dict[str, Any], status: Any, told: Told) -> str | None:
         facts.get("result"),
     ):
         if said and (line := said.lstrip().partition("\n")[0][:MESSAGE_LIMIT].rstrip()):
-            return str(line)
+            return str(line).replace("\0", "\ufffd")
     return None
