@@ -29,13 +29,14 @@ class _Outcome(NamedTuple):
 
 
 def settle_fallbacks(trace: Trace, drafts: list[Draft]) -> None:
+    tellers = [place for place, span in enumerate(trace.spans) if span.fallbacks]
+    if not tellers:
+        return
     stated = Counter(
         (trace.contexts[place].run, plain_model(source), plain_model(target))
-        for place, span in enumerate(trace.spans)
-        for source, target in span.fallbacks
+        for place in tellers
+        for source, target in trace.spans[place].fallbacks
     )
-    if not stated:
-        return
     outcomes = _outcomes(trace, drafts)
     wanted: dict[_Place, Counter[_Place]] = {}
     for (run, source, target), count in sorted(stated.items())[:_LIMIT]:

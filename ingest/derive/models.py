@@ -176,10 +176,10 @@ def _may_go_on(trace: Trace, draft: Draft) -> bool:
     unit = draft.units[0]
     span = trace.spans[unit.head]
     return (
-        draft.category is Category.MODEL
+        (broke(unit.failure) or is_refusal(span))
+        and draft.category is Category.MODEL
         and bool(span.parent_id)
         and trace.ends[unit.head] != 0
-        and (broke(unit.failure) or is_refusal(span))
     )
 
 

@@ -14,6 +14,8 @@ _LOOP = 3
 
 
 def mark_loops(trace: Trace, drafts: list[Draft]) -> None:
+    if len(drafts) < _LOOP:
+        return
     rounds: dict[tuple[int, Category, str, bytes], list[Draft]] = {}
     for draft in drafts:
         head = draft.units[0].head
