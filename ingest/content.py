@@ -56,17 +56,17 @@ _suspicious = masking.compile_loose(*_OVERSIZE)
 # what follows. Lengths look like anything, so text could only pass for one of these
 # with control characters in the right places; ``normalise`` drops NUL from columns.
 _TOP = rb"[\x15-\x1a]"  # the highest byte of times between 2018 and 2029
-_AFTER_ID = rb"(?:\x22\x08[^\x0a]|\x2a|\x1a.[^\x0a])"  # parent id, name, trace state
+_AFTER_ID = rb"(?:\x22\x08.{8}\x2a|\x2a|\x1a.[^\x0a])"  # parent, name or trace state
 _BINARY: tuple[tuple[bytes, bytes, int, bytes], ...] = (
-    (rb"[\x0a\x12]\x02[\x0a\x10\x18]", b".", 1, b""),  # empty text, false, 0
-    (rb"[\x0a\x12]\x09\x21", b".", 8, b""),  # double
     (rb"\x85\x01", rb"[\x00-\x03]", 4, b""),  # flags
+    (rb"[\x0a\x12]\x02[\x0a\x10\x18]", b".", 1, b""),  # empty text, false, 0
     (rb"\x39", b".", 7, _TOP + rb"\x41.{7}" + _TOP),  # start
     (_TOP + rb"\x41", b".", 7, _TOP),  # end
     (rb"\x09", b".", 7, _TOP + rb"\x12"),  # time of an event
     (rb"\x0a\x10", b".", 16, rb"\x12\x08.{8}" + _AFTER_ID),  # trace id
     (rb"\x0a\x10.{16}\x12\x08", b".", 8, _AFTER_ID),  # span id
     (rb"\x22\x08", b".", 8, rb"\x2a"),  # parent id
+    (rb"[\x0a\x12]\x09\x21", b".", 8, b""),  # double
 )
 
 

@@ -109,8 +109,12 @@ def compile_loose(*others: str) -> re2._Regexp[bytes]:
 
 def mask(text: bytes) -> bytes:
     """``text`` with every known shape replaced by its name."""
-    if _ANY.search(text) is None:
-        return text
-    for pattern, replacement in _EACH:
-        text = pattern.sub(replacement, text)
+    while _ANY.search(text) is not None:
+        masked = text
+        for pattern, replacement in _EACH:
+            masked = pattern.sub(replacement, masked)
+        if masked == text:
+            break  # all that is left is a masked password in its URL
+        # Again: what hid in the word of a secret may now stand alone.
+        text = masked
     return text
