@@ -72,7 +72,7 @@ SOURCE = (
 )
 
 
-class Facts(msgspec.Struct, array_like=True, frozen=True):
+class Facts(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The part of a call that only deriving, rollups and the detail page read."""
 
     lasted_ns: int  # end minus start; of a call in flight, minus its start

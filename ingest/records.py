@@ -55,7 +55,7 @@ CALL_CATEGORIES = frozenset(
 )
 
 
-class Usage(msgspec.Struct, array_like=True, frozen=True):
+class Usage(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Tokens and cost of one model answer; parts are included in the totals.
 
     ``cache_read`` and ``cache_write`` are parts of ``input``, ``reasoning`` is a part
@@ -71,7 +71,7 @@ class Usage(msgspec.Struct, array_like=True, frozen=True):
     cost: int | None = None
 
 
-class Span(msgspec.Struct, array_like=True, frozen=True):
+class Span(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One version of one span, understood.
 
     ``start_ns``/``end_ns`` are as sent (0 when absent or still running); deriving
@@ -139,7 +139,7 @@ class Coverage(IntEnum):
     EXPLICIT = 2
 
 
-class Call(msgspec.Struct, array_like=True, frozen=True):
+class Call(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One logical use of a target as its caller saw it.
 
     ``anchor`` is the span id that names the call within its trace for ever: that of
@@ -190,7 +190,7 @@ class Call(msgspec.Struct, array_like=True, frozen=True):
     lease: str | None = None
 
 
-class Batch(msgspec.Struct, frozen=True):
+class Batch(msgspec.Struct, frozen=True, gc=False):
     """One export, ready to be stored: what came in, and what we understood.
 
     ``wire`` is the masked request and ``facts`` its packed spans in the same order;
