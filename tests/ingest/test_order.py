@@ -1,0 +1,101 @@
+"""The law of order: however spans arrive, calls and numbers are the same."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingest.stores import open_store
+from ingest.writer import Desk
+from tests.ingest.telemetry import (
+    batch,
+    calls_of,
+    deliveries,
+    new_project,
+    numbers_of,
+    span,
+    spans,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+EXAMPLES = int(os.environ.get("SWITCHGEAR_ORDER_EXAMPLES", "60"))
+
+
+class Desks:
+    """Two writers with books of their own, either of which may start anew."""
+
+    def __init__(self) -> None:
+        self.store = open_store()
+        self.desks = [self.desk(), self.desk()]
+
+    def desk(self) -> Desk:
+        return Desk(self.store, lambda projects: None)
+
+    def send(self, project, *exports, desk=0):
+        answers = self.desks[desk].store_batches(
+            [batch(project, export) for export in exports]
+        )
+        assert answers == [0] * len(exports)
+
+    def restart(self, desk):
+        self.desks[desk] = self.desk()
+
+    def state(self, project):
+        return calls_of(self.store, project), numbers_of(self.store, project)
+
+
+@pytest.fixture(scope="module")
+def desks(django_db_setup, django_db_blocker):
+    with django_db_blocker.unblock():
+        made = Desks()
+        yield made
+        made.store.close()
+
+
+# One request of an exporter: which writer takes it, is it a fresh process, does the
+# commit take the next request along?
+handling = st.tuples(st.integers(0, 1), st.booleans(), st.booleans())
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(data=st.data())
+def test_any_delivery_gives_the_same_calls_and_numbers(desks, data):
+    sent = data.draw(spans())
+    reference, other = new_project(), new_project()
+    desks.restart(0)
+    desks.send(reference, sent)
+
+    together = []
+    for export in data.draw(deliveries(sent)):
+        desk, fresh, more = data.draw(handling)
+        if fresh:
+            desks.restart(desk)
+        together.append(export)
+        if not more:
+            desks.send(other, *together, desk=desk)
+            together = []
+    if together:
+        desks.send(other, *together)
+
+    assert desks.state(other) == desks.state(reference)
+
+
+def test_the_same_export_three_times_counts_once(desks):
+    project = new_project()
+    export = [span(number) for number in range(1, 5)]
+
+    for _ in range(3):
+        desks.send(project, export)
+    again = desks.state(project)
+
+    calls, numbers = again
+    assert len(calls) == 4
+    assert [sums[0] for sums in numbers.values()] == [4]
