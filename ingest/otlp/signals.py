@@ -39,6 +39,8 @@ def refuse_other_signals(body: bytes) -> None:
 
 def count(signal: Signal, body: bytes, content_type: str) -> int:
     """How many records of ``signal`` (data points, for metrics) ``body`` holds."""
+    if not body:
+        return 0
     if encoding_of(content_type) is Encoding.JSON:
         return sum(_json_records(signal, read(body, Counter())))
     try:

@@ -269,7 +269,11 @@ def test_a_group_cannot_hide_spans_from_the_walk():
         decode(body, PROTOBUF)
 
 
-@pytest.mark.parametrize("cut", [lambda body: body[:-1], lambda body: body + b"\x0a"])
+@pytest.mark.parametrize(
+    "cut",
+    [lambda body: body[:-1], lambda body: body + b"\x0a"],
+    ids=["in text", "in a length"],
+)
 def test_a_large_body_that_ends_in_the_middle_is_rejected(cut):
     body = body_of(*({"attributes": {"text": "x" * 1_000}} for _ in range(1_100)))
 
