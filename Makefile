@@ -13,8 +13,13 @@ help:  ## Show this list
 run: $(RUN)  ## Start everything in one process (SQLite, no Redis)
 	@$(BIN)/python manage.py up
 
+demo: $(DEV)  ## The same, with a fleet of demo services to look at
+	@$(BIN)/python manage.py demo
+
 test: $(DEV)  ## Run the tests; those that need a server you lack are skipped
-	$(BIN)/pytest $(PYTEST_FLAGS)
+	$(BIN)/pytest $(PYTEST_FLAGS) $(COVER) --ignore=tests/browser
+	# Apart: Playwright leaves an event loop in the main thread.
+	$(BIN)/pytest tests/browser -p no:randomly $(if $(COVER),$(COVER) --cov-append)
 
 lint: $(DEV)  ## Style, types, import contracts, templates, migrations
 	$(BIN)/ruff format --check .
@@ -31,12 +36,12 @@ fix: $(DEV)  ## Apply every automatic fix
 	-git ls-files 'templates/*.html' | xargs -r $(BIN)/djade --target-version 5.2
 
 check: lint  ## What CI runs: lint, then the tests with their coverage
-	$(MAKE) test PYTEST_FLAGS="$(PYTEST_FLAGS) --cov --cov-report="
+	$(MAKE) test COVER="--cov --cov-report="
 	$(BIN)/coverage report
 	$(BIN)/python -m tests.pure_coverage
 
 soak: $(DEV)  ## The laws at full counts; takes hours
-	SWITCHGEAR_SOAK=1 $(BIN)/pytest $(PYTEST_FLAGS)
+	SWITCHGEAR_SOAK=1 $(BIN)/pytest $(PYTEST_FLAGS) --ignore=tests/browser
 
 $(RUN):
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -48,4 +53,4 @@ $(DEV): $(RUN)
 	$(BIN)/python -m pip install --quiet --group dev --editable sdk/python --editable ".[scale]"
 	touch $@
 
-.PHONY: help run test lint fix check soak
+.PHONY: help run demo test lint fix check soak

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections import deque
 
 import pytest
@@ -66,6 +67,7 @@ def test_the_rest_goes_to_health_and_pages(asked, path, room):
 
 def test_the_server_listens_for_commits_and_drains_the_writer_last(monkeypatch):
     events = []
+    monkeypatch.setattr(asgi, "settle_memory", lambda: events.append("settled"))
     monkeypatch.setattr(asgi.live, "attach", lambda: events.append("attached"))
     monkeypatch.setattr(asgi.writer, "drain", lambda: events.append("drained"))
     messages = deque([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
@@ -79,11 +81,24 @@ def test_the_server_listens_for_commits_and_drains_the_writer_last(monkeypatch):
     asyncio.run(asgi.application({"type": "lifespan"}, receive, send))
 
     assert events == [
+        "settled",
         "attached",
         "lifespan.startup.complete",
         "drained",
         "lifespan.shutdown.complete",
     ]
+
+
+def test_what_lives_as_long_as_the_server_is_left_alone_by_the_collector():
+    thresholds = gc.get_threshold()
+    try:
+        asgi.settle_memory()
+
+        assert gc.get_freeze_count() > 0
+        assert gc.get_threshold()[0] == 50_000
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
 
 
 @pytest.mark.parametrize(
