@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.needs("node")
 def test_the_javascript_units_pass():
-    tests = sorted((ROOT / "tests/js").glob("*.test.mjs"))
+    tests = sorted((ROOT / "tests/js").glob("*.test.js"))
 
     result = subprocess.run(
         ["node", "--test", *tests],  # noqa: S607  whichever node is there
