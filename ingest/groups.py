@@ -128,6 +128,10 @@ def outcome(members: dict[int, Member]) -> tuple[int, Contribution | None]:
     ended = [(row, member) for row, member in members.items() if member[1].ended_ns]
     if not ended:
         return NOBODY, None
+    if len(ended) == 1:
+        # Nearly every answer was seen once, and then its call speaks for itself.
+        row, (_, call) = ended[0]
+        return row, contribution(call)
     place, merged = decide([member for _, member in ended])
     row, (_, call) = ended[place]
     return row, contribution(call, merged)

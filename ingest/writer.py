@@ -33,7 +33,7 @@ PENDING_BYTES = 64 << 20
 COMMIT_SPANS = 8_000
 LINGER_S = 0.001
 UPKEEP_S = 0.25
-HEARTBEAT_NS = 15_000_000_000
+HEARTBEAT_NS = 10_000_000_000
 
 T = TypeVar("T")
 Answer = int | Exception  # spans refused, or what went wrong

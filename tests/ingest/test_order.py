@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -21,9 +19,6 @@ from tests.ingest.telemetry import (
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-EXAMPLES = int(os.environ.get("SWITCHGEAR_ORDER_EXAMPLES", "60"))
-
 
 class Desks:
     """Two writers with books of their own, either of which may start anew."""
@@ -61,11 +56,7 @@ def desks(django_db_setup, django_db_blocker):
 handling = st.tuples(st.integers(0, 1), st.booleans(), st.booleans())
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_delivery_gives_the_same_calls_and_numbers(desks, data):
     sent = data.draw(spans())
