@@ -30,8 +30,7 @@ def board(
     named = [s for s in answer["series"] if s["labels"][view.dimension] != OTHER]
     rest = [s for s in answer["series"] if s["labels"][view.dimension] == OTHER]
     rows = {_key(s, view): _row(s, view, window, slots) for s in named}
-    # The overflow is one group of the answer, and not a row.
-    total = max(answer["meta"]["series_total"] - len(rest), len(named))
+    total = answer["meta"]["series_total"]
     return {
         "dimension": view.dimension,
         "rows": rows,

@@ -9,6 +9,7 @@ numbers and sends. Nothing in it may change without news, as the time of day wou
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from dashboards import colours, figures, metrics
@@ -111,8 +112,7 @@ def _ask(
         "filters": view.filters(),
         **query,
     }
-    answer: Answer = metrics.run(metrics.parse(document, now), project_id, now)
-    return answer
+    return metrics.run(metrics.parse(document, now), project_id=project_id, now=now)
 
 
 def _whole(answer: Answer, names: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
@@ -149,17 +149,21 @@ def _figures(
 def _meta(
     view: View, window: Window, answers: tuple[Answer, ...], now: float
 ) -> dict[str, Any]:
-    complete = min(answer["meta"]["complete_until"] for answer in answers)
+    complete = min(_seconds(answer["meta"]["complete_until"]) for answer in answers)
     late = view.live and now - complete > LATE_S + window.step_s
-    warnings = [w for answer in answers for w in answer["meta"]["warnings"]]
+    warnings = [w["message"] for answer in answers for w in answer["meta"]["warnings"]]
     return {
         "live": view.live,
         "start": window.start,
         "end": None if view.live else window.end,
         "step_s": window.step_s,
         "complete_until": complete if late else None,
-        "warnings": [str(warning) for warning in dict.fromkeys(map(str, warnings))],
+        "warnings": list(dict.fromkeys(warnings)),
     }
+
+
+def _seconds(written: str) -> int:
+    return int(datetime.fromisoformat(written).timestamp())
 
 
 def _by_volume(groups: Answer, view: View) -> list[str]:

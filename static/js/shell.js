@@ -47,7 +47,7 @@ for (const menu of $$('[popover].menu')) {
     $(`[popovertarget="${menu.id}"]`)?.setAttribute('aria-expanded', open);
     if (!open) return;
     placeMenu(menu);
-    ($('input, [aria-current], [aria-pressed="true"]', menu) ?? $('button, a', menu))?.focus();
+    ($('input, [aria-current="true"], [aria-pressed="true"]', menu) ?? $('button, a', menu))?.focus();
   });
   menu.addEventListener('keydown', (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];

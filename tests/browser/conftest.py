@@ -43,7 +43,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def manage(self, *words: str) -> str:
-        run = subprocess.run(  # noqa: S603 - our own command
+        run = subprocess.run(
             [sys.executable, "manage.py", *words],
             cwd=ROOT,
             env=self.environment,
@@ -118,7 +118,7 @@ def server(tmp_path_factory):
         "SWITCHGEAR_OTLP_PORT": "0",
         "SWITCHGEAR_GRPC_PORT": "0",
     }
-    process = subprocess.Popen(  # noqa: S603 - our own command
+    process = subprocess.Popen(
         [sys.executable, "manage.py", "up"],
         cwd=ROOT,
         env=environment,
@@ -136,6 +136,7 @@ def server(tmp_path_factory):
     finally:
         process.terminate()
         process.wait(20)
+        process.stdout.close()
 
 
 @pytest.fixture
