@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.db import connections
 
 from ingest.stores.base import Row, Store, Transaction
-from ingest.stores.postgres import PostgresStore
 from ingest.stores.sqlite import SqliteStore
 
 __all__ = ["Row", "Store", "Transaction", "open_store"]
@@ -17,6 +16,9 @@ def open_store() -> Store:
     settings = connection.settings_dict
     if connection.vendor == "sqlite":
         return SqliteStore(str(settings["NAME"]))
+    # psycopg is an extra: whoever runs on SQLite need not have it.
+    from ingest.stores.postgres import PostgresStore
+
     return PostgresStore(
         {
             "dbname": settings["NAME"],
