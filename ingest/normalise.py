@@ -16,7 +16,7 @@ from ingest.dialects import attributes, categories, identity, plan, subject
 from ingest.dialects.events import NOTHING, told
 from ingest.dialects.readers import word
 from ingest.dialects.source import Reading, Source
-from ingest.dialects.tries import SILENT, tries
+from ingest.dialects.tries import tries
 from ingest.dialects.verdict import FINE, judge, may_tell
 from ingest.records import Span
 
@@ -128,12 +128,12 @@ def _span(message: Any, source: Source) -> Span:
             fields["failure_class"] = went.failure_class
             fields["message"] = went.message
             fields["refusal_reason"] = went.refusal
-    tried = tries(category, facts, heard)
-    if tried is not SILENT:
+    if known.tells_attempts or heard.retries:
+        tried = tries(category, facts, heard)
         fields["attempts"], fields["numbered"], fields["backoff_us"] = tried
     _place(fields, source)
     subject.describe(
-        subject.Seen(message, values, category, fields, facts, heard, source)
+        subject.Seen(message, values, known, category, fields, facts, heard, source)
     )
     return Span(**fields)
 

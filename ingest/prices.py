@@ -133,13 +133,15 @@ def _by_tokens(tokens: Usage | None, tariff: Tariff | None) -> int | None:
     """Pico-USD for tokens; parts of the input and output have prices of their own."""
     if tokens is None or tariff is None or tokens.input is None:
         return None
-    total = tokens.input
-    rates = tariff.levels[0][1]
-    for bound, higher in tariff.levels[1:]:
+    total, rates = tokens.input, tariff.levels[0][1]
+    for bound, level in tariff.levels:
         if total > bound:
-            rates = higher
-    read = min(tokens.cache_read or 0, total)
-    written = min(tokens.cache_write or 0, total - read)
+            rates = level
+    read = written = 0
+    if tokens.cache_read:
+        read = min(tokens.cache_read, total)
+    if tokens.cache_write:
+        written = min(tokens.cache_write, total - read)
     cost = (
         tariff.call
         + (total - read - written) * rates.input

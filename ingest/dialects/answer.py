@@ -70,7 +70,7 @@ def _since(at: str, start_ns: int) -> float | None:
 def response_id(facts: dict[str, Any]) -> str | None:
     """The provider's id, if need be out of the answer itself."""
     said: str | None = facts.get("answer_id")
-    if said is None and (body := facts.get("answer")):
-        match = _ID_IN_ANSWER.search(body, 0, _ANSWER_SEARCHED)
+    if said is None and "answer" in facts:
+        match = _ID_IN_ANSWER.search(facts["answer"].string_value, 0, _ANSWER_SEARCHED)
         said = match[1] if match else None
     return said

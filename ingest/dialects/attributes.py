@@ -427,7 +427,7 @@ MODEL = (
 )
 
 # Only of model spans, and only where no attribute carries the provider's id.
-ANSWER = (Field("answer", "string", ("output.value",)),)
+ANSWER = (Field("answer", "unread", ("output.value",)),)
 
 NETWORK = (
     Field("method", "word", ("http.request.method", "http.method")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -38,13 +39,17 @@ def category(span: Any, plan: Plan, attributes: Any) -> Category:
     return Category.PUBLISH if span.kind == _PRODUCER else Category.OTHER
 
 
-def is_pseudo(target: str, scope: str) -> bool:
-    """Whether a tool of this name runs nothing."""
-    return (
+@lru_cache(maxsize=4096)
+def named_tool(target: str, scope: str) -> tuple[str, Category]:
+    """The tool's own name, and whether it is one: some names run nothing."""
+    if scope.startswith(categories.PLUGIN_SCOPES):
+        target = target.rpartition("-")[2]
+    pseudo = (
         target in categories.PSEUDO_TOOLS
         or target.startswith(categories.PSEUDO_PREFIXES)
         or (scope, target) in categories.SCOPED_PSEUDO_TOOLS
     )
+    return target, Category.PSEUDO if pseudo else Category.TOOL
 
 
 def tool_name(span_name: str) -> str:
@@ -78,9 +83,14 @@ def response_id(said: str | None) -> bytes:
 
 def arguments(said: Any, key: bytes) -> bytes:
     """Equal for equal arguments however they were written; tells nobody which."""
-    if said is None:
-        return _NOTHING
-    return blake2b(_canonical(said), digest_size=8, key=key).digest()
+    keyed = _keyed(key).copy()
+    keyed.update(_canonical(said))
+    return keyed.digest()
+
+
+@lru_cache(maxsize=1024)
+def _keyed(key: bytes) -> blake2b:
+    return blake2b(digest_size=8, key=key)
 
 
 def _canonical(said: Any) -> bytes:

@@ -7,7 +7,7 @@ table of aliases is done for the first of them and remembered.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from ingest.dialects import attributes
 from ingest.dialects.attributes import Field
@@ -46,13 +46,9 @@ _ALL = tuple(
 )
 
 
-class Step(NamedTuple):
-    """Read ``key``; when it has no usable value, the next of ``others``."""
-
-    field: str
-    read: Reader
-    key: str
-    others: tuple[tuple[str, Reader], ...]
+# Field, how and where to read it, and where next when there is no usable value. A bare
+# tuple, because unpacking a named one takes three times as long.
+Step: TypeAlias = tuple[str, Reader, str, tuple[tuple[str, Reader], ...]]
 
 
 class Plan(NamedTuple):
@@ -60,8 +56,12 @@ class Plan(NamedTuple):
 
     kinds: tuple[tuple[str, dict[str, Category]], ...]
     present: Category | None
-    tells_failure: bool  # has a key that may say so; most spans have none
-    steps: tuple[tuple[tuple[Step, ...], tuple[Step, ...]], ...]  # by category
+    # Whether any key may tell of it; most spans have none.
+    tells_failure: bool
+    tells_attempts: bool
+    tells_usage: bool
+    # By category: what stands in the record as it is read, and the rest.
+    steps: tuple[tuple[tuple[Step, ...], tuple[Step, ...]], ...]
 
 
 class Dictionary:
@@ -90,11 +90,9 @@ class Dictionary:
                 (key, values) for key, values in CATEGORIES.items() if key in keys
             ),
             present=next((PRESENT[key] for key in PRESENT if key in keys), None),
-            tells_failure=any(
-                key in keys
-                for field in attributes.FAILURE + attributes.REFUSAL
-                for key in field.keys
-            ),
+            tells_failure=_any(attributes.FAILURE + attributes.REFUSAL, keys),
+            tells_attempts=_any(attributes.ATTEMPTS, keys),
+            tells_usage=_any(attributes.MODEL, keys),
             steps=tuple(
                 self._steps(_COMMON + _BY_CATEGORY[category], keys)
                 for category in Category
@@ -104,7 +102,6 @@ class Dictionary:
     def _steps(
         self, fields: tuple[Field, ...], keys: frozenset[str]
     ) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-        """Steps whose results stand in the record as they are, and the others."""
         found: dict[str, Step] = {}
         for field in fields:
             aliases = field.keys
@@ -117,9 +114,13 @@ class Dictionary:
             ]
             if readers:
                 (key, read), *others = readers
-                found[field.name] = Step(field.name, read, key, tuple(others))
+                found[field.name] = (field.name, read, key, tuple(others))
         own = tuple(step for name, step in found.items() if name in _OWN)
         return own, tuple(step for name, step in found.items() if name not in _OWN)
+
+
+def _any(fields: tuple[Field, ...], keys: frozenset[str]) -> bool:
+    return any(key.partition("#")[0] in keys for field in fields for key in field.keys)
 
 
 def read(steps: tuple[Step, ...], values: Any, into: dict[str, Any]) -> None:

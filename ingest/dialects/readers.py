@@ -227,6 +227,11 @@ def in_document(reader: str, path: tuple[str, ...]) -> Reader:
     return read
 
 
+def unread(value: Value) -> Value:
+    """The value itself, for who may need it: it can be large."""
+    return value
+
+
 READERS: dict[str, Reader] = {
     "text": text,
     "word": word,
@@ -236,6 +241,7 @@ READERS: dict[str, Reader] = {
     "flag": flag,
     "value": value,
     "provider": provider,
+    "unread": unread,
 }
 _COERCE: dict[str, Reader] = {
     "text": as_text,

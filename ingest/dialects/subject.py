@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ingest.dialects import answer, categories, identity
 from ingest.dialects.events import Told
+from ingest.dialects.plan import Plan
 from ingest.dialects.source import Source
 from ingest.records import Category, Usage
 from switchgear.policy.vocabulary import Kind
@@ -28,6 +29,7 @@ class Seen(NamedTuple):
 
     message: Any
     values: Any  # its attributes
+    plan: Plan
     category: Category
     fields: dict[str, Any]
     facts: dict[str, Any]
@@ -52,25 +54,24 @@ def describe(seen: Seen) -> None:
 
 def _tool(seen: Seen) -> None:
     fields, facts, heard = seen.fields, seen.facts, seen.heard
-    name = facts.get("target") or (
+    target = facts.get("target") or (
         "" if "attempt" in facts else identity.tool_name(seen.message.name)
     )
-    scope = seen.source.scope
-    if scope.startswith(categories.PLUGIN_SCOPES):
-        name = name.rpartition("-")[2]
-    fields["name"] = name
-    if identity.is_pseudo(name, scope):
-        fields["category"] = Category.PSEUDO
+    fields["name"], category = identity.named_tool(target, seen.source.scope)
+    if category is Category.PSEUDO:
+        fields["category"] = category
         return
-    fields["call_id"] = identity.call_id(facts.get("tool_call") or heard.call_id)
-    said = facts.get("tool_arguments")
-    fields["arguments"] = identity.arguments(
-        heard.arguments if said is None else said,
-        seen.source.reading.fingerprint_key,
-    )
+    said = facts.get("tool_call") or heard.call_id
+    if said is not None:
+        fields["call_id"] = identity.call_id(said)
+    said = facts.get("tool_arguments") or heard.arguments
+    if said is not None:
+        fields["arguments"] = identity.arguments(
+            said, seen.source.reading.fingerprint_key
+        )
     if seen.message.kind == _SERVER and "mcp.method.name" in seen.values:
         fields.setdefault("server", seen.source.service)
-    _price(seen, answer.usage(facts, failed="failed" in fields))
+    _price(seen)
 
 
 def _model(seen: Seen) -> None:
@@ -100,7 +101,7 @@ def _model(seen: Seen) -> None:
         start_ns=fields["start_ns"],
         milliseconds=seen.source.milliseconds,
     )
-    _price(seen, answer.usage(facts, failed=failed))
+    _price(seen)
 
 
 def _prepares_only(seen: Seen, *, failed: bool) -> bool:
@@ -119,7 +120,7 @@ def _other_call(seen: Seen) -> None:
         or facts.get("request_model")
         or identity.tool_name(seen.message.name)
     )
-    _price(seen, answer.usage(facts, failed="failed" in fields))
+    _price(seen)
 
 
 def _agent(seen: Seen) -> None:
@@ -139,7 +140,7 @@ def _container(seen: Seen) -> None:
     fields.setdefault("name", "")
     if "request_model" in facts:
         fields["response_model"] = facts["request_model"]
-    _price(seen, answer.usage(facts, failed="failed" in fields))
+    _price(seen)
 
 
 def _http(seen: Seen) -> None:
@@ -152,9 +153,12 @@ def _nameless(seen: Seen) -> None:
     seen.fields["name"] = ""
 
 
-def _price(seen: Seen, used: Usage | None) -> None:
+def _price(seen: Seen) -> None:
     """Usage with a cost: reported, else from the price book, else unpriced."""
     fields, facts = seen.fields, seen.facts
+    used = None
+    if seen.plan.tells_usage:
+        used = answer.usage(facts, failed="failed" in fields)
     if used is None or used.cost is None:
         cost = _cost(seen, used)
         if cost is not None:

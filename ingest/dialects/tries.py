@@ -7,9 +7,7 @@ from typing import Any, NamedTuple
 from ingest.dialects.events import Told
 from ingest.records import Category
 
-_EVIDENCE = frozenset({"attempt", "attempts_total", "celery_retries", "resends"})
 _ORDINAL = frozenset({"attempt", "celery_retries"})
-_BACKOFF = frozenset({"backoff_ms", "backoff_s"})
 ATTEMPTS_LIMIT = 10_000
 _DAY_US = 86_400_000_000
 
@@ -22,13 +20,8 @@ class Tries(NamedTuple):
     backoff_us: int | None = None
 
 
-SILENT = Tries()
-
-
 def tries(category: Category, facts: dict[str, Any], told: Told) -> Tries:
     """The largest count any evidence gives, never a sum."""
-    if told.retries == 0 and _EVIDENCE.isdisjoint(facts) and _BACKOFF.isdisjoint(facts):
-        return SILENT
     counts = [facts.get("attempt", 0), facts.get("attempts_total", 0)]
     counts += [
         facts[name] + 1 for name in ("celery_retries", "resends") if name in facts

@@ -14,7 +14,7 @@ from switchgear.policy.vocabulary import FailureClass, RefusalReason
 
 MESSAGE_LIMIT = 300
 _STATUS_ERROR = 2
-_TIMED_OUT = " timed out after "
+_OF_A_TOOL = "Tool '"
 _CLASS_IN_TEXT = re.compile(
     r"^([A-Za-z_][\w.]{0,80}(?:Error|Exception|Timeout))(?:\(|: )"
 )
@@ -39,7 +39,7 @@ FINE = Verdict()
 def may_tell(result: str | None) -> bool:
     """Whether a tool's answer is worth reading: it may say that it failed."""
     return result is not None and (
-        '"isError"' in result or '"jsonrpc"' in result or _TIMED_OUT in result
+        "isError" in result or "jsonrpc" in result or result.startswith(_OF_A_TOOL)
     )
 
 
