@@ -140,6 +140,16 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Switchgear",
     "VERSION": "1",
+    "DESCRIPTION": (
+        "What services called, how it went, what it took and what it cost.\n\n"
+        "Every request needs an API key with scope `read` (`Authorization: Bearer`, "
+        "`x-api-key`, or the password of HTTP Basic), or the session of a member.\n\n"
+        "Errors are `application/problem+json` (RFC 9457) with a stable `code`. "
+        "Lists are `{items, next}`; a page may be short, even empty, while `next` is "
+        "not null."
+    ),
+    "TAGS": [{"name": "Read", "description": "Figures, calls, and who they are of"}],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

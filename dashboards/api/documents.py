@@ -12,22 +12,6 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from dashboards.api.access import KeyAuthentication, MemberAuthentication
 
-DESCRIPTION = """\
-What services called, how it went, what it took and what it cost.
-
-Every request needs an API key with scope `read` (`Authorization: Bearer <key>`,
-`x-api-key`, or the password of HTTP Basic), or a session of a logged-in member.
-Errors are `application/problem+json` (RFC 9457) with a stable `code`.
-Lists are `{items, next}`; a page may be short, even empty, while `next` is not null.
-"""
-ABOUT = {
-    "TITLE": "Switchgear",
-    "VERSION": "1",
-    "DESCRIPTION": DESCRIPTION,
-    "TAGS": [{"name": "Read", "description": "Figures, calls and what they belong to"}],
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-}
-
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = KeyAuthentication
@@ -59,7 +43,6 @@ class MemberScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 class Schema(SpectacularAPIView):
     authentication_classes = []
     permission_classes = []
-    custom_settings = ABOUT
 
 
 class Pages(SpectacularSwaggerSplitView):

@@ -1,8 +1,8 @@
-"""The few figures that stand beside every name in a list: one metrics query a page."""
+"""The few figures that stand beside every name in a list: a metrics query a page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils import timezone
@@ -22,43 +22,44 @@ METRICS = (
     "latency_ms.p95",
     "cost_usd",
 )
-# Names of a page times the kinds they may have.
-MOST_SERIES = 1_000
 Figures = dict[str, float | None]
 
 
 def of(
     scope: Scope,
-    dimensions: list[str],
-    names: Sequence[tuple[str, ...]],
+    dimension: str,
+    names: Sequence[str],
     *,
-    since_ns: int,
-    until_ns: int,
+    bounds: Mapping[str, int],
+    kind: str | None = None,
 ) -> list[Figures]:
     """For each of ``names`` its figures in the range; counts are 0 without calls."""
     if not names:
         return []
-    filters = [
-        {"field": field, "op": "in", "value": sorted(set(words))}
-        for field, words in zip(dimensions, zip(*names, strict=True), strict=True)
+    filters: list[dict[str, Any]] = [
+        {"field": dimension, "op": "in", "value": list(names)}
     ]
-    if scope.tenant is not None and "tenant" not in dimensions:
-        filters.append({"field": "tenant", "op": "in", "value": [scope.tenant]})
+    if kind is not None:
+        filters.append({"field": "kind", "op": "eq", "value": kind})
+    if scope.tenant is not None:
+        filters.append({"field": "tenant", "op": "eq", "value": scope.tenant})
+    start = bounds["since_ns"] // SECOND_NS
+    end = -(-bounds["until_ns"] // SECOND_NS)
     asked = {
-        "from": since_ns // SECOND_NS,
-        "to": -(-until_ns // SECOND_NS),
-        "step": "auto",
+        "from": start,
+        "to": end,
+        "step": end - start,  # only the totals are wanted
         "metrics": list(METRICS),
-        "group_by": dimensions,
+        "group_by": [dimension],
         "filters": filters,
-        "limit": MOST_SERIES,
+        "limit": len(names),
         "other": False,
     }
     now = timezone.now().timestamp()
-    answer = metrics.run(metrics.parse(asked, now), scope.project_id, now)
+    query = metrics.parse(asked, now)
+    answer = metrics.run(query, project_id=scope.project_id, now=now)
     found = {
-        tuple(series["labels"][field] for field in dimensions): series["totals"]
-        for series in answer["series"]
+        series["labels"][dimension]: series["totals"] for series in answer["series"]
     }
     return [figures(found.get(name, {})) for name in names]
 

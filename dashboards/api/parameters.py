@@ -7,7 +7,6 @@ query takes.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Self
 
 from rest_framework import serializers
@@ -35,7 +34,7 @@ MOST_ITEMS = 500
 EVERYWHERE = {"project"}
 Position = tuple[int | str, ...]
 Fields = dict[str, serializers.Field[Any, Any, Any, Any]]
-WHOLE = re.compile(r"\d{1,9}")
+LISTS = {"in", "not_in"}
 CODES = {"invalid_time", "invalid_cursor", "required"}
 
 
@@ -221,7 +220,8 @@ class MetricsParameters(Parameters):
     """The names of the metrics query, each as text; ``metrics.parse`` judges them."""
 
     to = serializers.CharField(required=False, help_text="End of the range: now.")
-    step = serializers.CharField(required=False, help_text="Seconds, or auto.")
+    step = serializers.CharField(required=False, help_text="auto, 60, 5m or 1d")
+    tz = serializers.CharField(required=False, help_text="Europe/Berlin")
     metrics = Words(required=True, help_text="calls,error_rate,latency_ms.p95")
     group_by = Words(help_text="tool,tenant")
     filters = Repeated(help_text="tenant:in:acme,globex (repeat it for another one)")
@@ -237,8 +237,6 @@ class MetricsParameters(Parameters):
     def document(self) -> dict[str, Any]:
         """The document that POST would have taken."""
         asked = dict(self.validated_data)
-        if WHOLE.fullmatch(asked.get("step", "")):
-            asked["step"] = int(asked["step"])
         if "filters" in asked:
             asked["filters"] = [_filter(text) for text in asked["filters"]]
         if "order_by" in asked:
@@ -247,9 +245,11 @@ class MetricsParameters(Parameters):
 
 
 def _filter(text: str) -> dict[str, Any]:
+    """``field:op:value,value``; an empty value stands for a missing word."""
     field, _, rest = text.partition(":")
     op, _, value = rest.partition(":")
-    return {"field": field, "op": op, "value": split([value])}
+    words = [word or None for word in split([value])]
+    return {"field": field, "op": op, "value": words if op in LISTS else words[0]}
 
 
 def _order(text: str) -> dict[str, str]:

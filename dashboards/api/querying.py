@@ -6,10 +6,11 @@ is ``field:op:value,value`` and an order ``metric:desc``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils import timezone
-from rest_framework.renderers import JSONRenderer
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,7 +20,20 @@ from dashboards.api import shapes
 from dashboards.api.endpoint import Endpoint, describe
 from dashboards.api.parameters import MetricsParameters, Parameters
 from dashboards.api.problems import Invalid
-from dashboards.api.table import CSV
+
+
+class CSV(BaseRenderer):
+    media_type = "text/csv"
+    format = "csv"
+    charset = "utf-8"
+
+    def render(
+        self,
+        data: Any,
+        accepted_media_type: str | None = None,
+        renderer_context: Mapping[str, Any] | None = None,
+    ) -> str:
+        return metrics.to_csv(data)
 
 
 class MetricsQuery(Endpoint):
@@ -63,8 +77,7 @@ def answer(document: Any, scope: Scope) -> dict[str, Any]:
         query = metrics.parse(bound(document, scope), now)
     except metrics.QueryError as error:
         raise Invalid((error.code, error.message, error.pointer)) from error
-    found: dict[str, Any] = metrics.run(query, scope.project_id, now)
-    return found
+    return metrics.run(query, project_id=scope.project_id, now=now)
 
 
 def bound(document: Any, scope: Scope) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import attrgetter
+
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -85,12 +88,17 @@ class Targets(Endpoint):
             kinds=asked.validated_data.get("kind", ()),
             after=asked.validated_data.get("next"),
         )
-        beside = figures.of(
-            self.scope,
-            ["kind", "target"],
-            [(one.kind, one.target) for one in found.items],
-            **asked.bounds,
-        )
+        beside = [
+            one
+            for kind, some in groupby(found.items, key=attrgetter("kind"))
+            for one in figures.of(
+                self.scope,
+                "target",
+                [target.target for target in some],
+                bounds=asked.bounds,
+                kind=kind,
+            )
+        ]
         return items(zip(found.items, beside, strict=True), present.target, found.after)
 
 
@@ -110,12 +118,8 @@ class Services(Endpoint):
             after=asked.after,
             **asked.bounds,
         )
-        beside = figures.of(
-            self.scope,
-            ["service"],
-            [(one.service,) for one in found.items],
-            **asked.bounds,
-        )
+        names = [one.service for one in found.items]
+        beside = figures.of(self.scope, "service", names, bounds=asked.bounds)
         return items(
             zip(found.items, beside, strict=True), present.service, found.after
         )
@@ -136,8 +140,7 @@ class Tenants(Endpoint):
             limit=asked.validated_data["limit"],
             after=asked.after,
         )
-        names = [(name,) for name in found.items]
-        beside = figures.of(self.scope, ["tenant"], names, **asked.bounds)
+        beside = figures.of(self.scope, "tenant", found.items, bounds=asked.bounds)
         return items(zip(found.items, beside, strict=True), present.tenant, found.after)
 
 

@@ -297,6 +297,7 @@ METRICS_QUERY = shape(
         "step": extend_schema_field(
             {"oneOf": [{"type": "string", "enum": ["auto"]}, {"type": "integer"}]}
         )(s.JSONField)(required=False),
+        "tz": s.CharField(required=False),
         "metrics": s.ListField(child=s.CharField()),
         "group_by": s.ListField(child=s.CharField(), required=False),
         "filters": s.ListField(
@@ -357,7 +358,29 @@ METRICS_ANSWERS = {
 METRICS_CATALOG = shape(
     "MetricsCatalog",
     {
-        "metrics": s.ListField(child=anything()),
-        "dimensions": s.ListField(child=anything()),
+        "metrics": s.ListField(
+            child=shape(
+                "Metric",
+                {
+                    "name": text(),
+                    "kind": text(),
+                    "unit": text(),
+                    "fill": maybe_number(),
+                    "description": text(),
+                    "dimensions": texts(),
+                },
+            )
+        ),
+        "dimensions": s.ListField(
+            child=shape(
+                "Dimension",
+                {
+                    "name": text(),
+                    "description": text(),
+                    "groupable": s.BooleanField(),
+                    "operators": texts(),
+                },
+            )
+        ),
     },
 )
