@@ -149,7 +149,8 @@ def _told(trace: Trace, draft: Draft) -> Call:
         attempts = NONE
     outcome = outcome_of(draft, verdict, attempts.total)
     answered = outcome in ANSWERED
-    timed = attempts.total > 0 and outcome != CANCELLED_CALL
+    shown = trace.categories[draft.units[0].head] is draft.category
+    timed = shown and attempts.total > 0 and outcome != CANCELLED_CALL
     timing = time_call(trace, draft, attempts) if timed else UNTIMED
     bill = _bill(trace, draft, attempts)
     spans = [trace.spans[place] for unit in draft.units for place in unit.members()]

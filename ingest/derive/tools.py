@@ -152,9 +152,8 @@ def _continue(draft: Draft, unit: Unit, call_id: bytes, known: Draft | None) -> 
         draft.call_id = draft.call_id or call_id
         draft.matched = True
         return draft
-    if known is not draft:
-        # The first had no id and its repetition has one that was seen elsewhere.
-        known.units += draft.units
-        draft.units = []
-        known.matched = True
+    # The first had no id and its repetition has one that was seen elsewhere.
+    known.units += draft.units
+    draft.units = []
+    known.matched = True
     return known

@@ -101,7 +101,10 @@ def _of_try(trace: Trace, one: Try, wrap: Try) -> Usage | None:
 def _own(trace: Trace, place: int) -> Usage | None:
     """A span's usage, unless it only restates what is inside."""
     usage = trace.spans[place].usage
-    if usage is None or trace.categories[place] in _MODEL_LIKE:
+    category = trace.categories[place]
+    if category in _CONTAINERS:
+        return None
+    if usage is None or category in _MODEL_LIKE:
         return usage
     return usage if not has_tokens(usage) or place in trace.promoted else None
 
@@ -171,16 +174,13 @@ def _last_answers(trace: Trace, drafts: list[Draft]) -> dict[int, Draft]:
             teller.append(place)
         else:
             teller.append(teller[parent] if parent >= 0 else -1)
-    last: dict[int, Draft] = {}
-    for draft in drafts:
-        unit = draft.units[-1]
-        around = teller[unit.head]
-        if draft.category is not Category.MODEL or around < 0:
-            continue
-        if unit.failure is None and trace.ends[unit.head]:
-            known = last.get(around)
-            if known is None or trace.order(known.units[-1].head) < trace.order(
-                unit.head
-            ):
-                last[around] = draft
-    return last
+    answers = [
+        draft
+        for draft in drafts
+        if draft.category is Category.MODEL
+        and teller[draft.units[-1].head] >= 0
+        and draft.units[-1].failure is None
+        and trace.ends[draft.units[-1].head]
+    ]
+    answers.sort(key=lambda draft: trace.order(draft.units[-1].head))
+    return {teller[draft.units[-1].head]: draft for draft in answers}

@@ -37,7 +37,10 @@ def span(
 ) -> Span:
     """``failed`` is a failure class; ``end`` None is a span that still runs."""
     if failed:
-        fields |= {"failed": True, "failure_class": failed if failed is not True else None}
+        fields |= {
+            "failed": True,
+            "failure_class": failed if failed is not True else None,
+        }
     if isinstance(fields.get("call_id"), str):
         fields["call_id"] = fields["call_id"].encode()
     if isinstance(fields.get("arguments"), str):

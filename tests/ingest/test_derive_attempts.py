@@ -17,7 +17,13 @@ ENCODINGS = {
             tool(1, 0, 3300),
             tool(2, 0, 100, inside=1, failed="server_error", numbered=True, attempts=1),
             tool(
-                3, 1100, 1200, inside=1, failed="server_error", numbered=True, attempts=2
+                3,
+                1100,
+                1200,
+                inside=1,
+                failed="server_error",
+                numbered=True,
+                attempts=2,
             ),
             tool(4, 3200, 3300, inside=1, numbered=True, attempts=3),
         ],

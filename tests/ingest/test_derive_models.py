@@ -100,6 +100,15 @@ ONE_OR_SEVERAL = {
         ],
         {"2 gpt-4o-mini": ("ok", 1, 0), "3 gpt-4o": ("fallback", 1, 1)},
     ),
+    "the attempts of another model inside are those of its own call": (
+        [
+            model(2, 0, 50, inside=1, name=MINI),
+            model(3, 1, 30, inside=2, failed="server_error"),
+            model(4, 2, 9, inside=3, failed="rate_limited"),
+            model(5, 10, 29, inside=3, failed="server_error"),
+        ],
+        {"2 gpt-4o-mini": ("ok", 1, 0), "3 gpt-4o": ("fallback", 2, 2)},
+    ),
     "tries of another model inside are one call": (
         [
             model(2, 0, 50, inside=1, name=MINI),

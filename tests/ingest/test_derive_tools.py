@@ -195,6 +195,14 @@ ONE_OR_SEVERAL = {
         ],
         {"3 search": ("ok", 1, 0)},
     ),
+    "the id may stand further inside": (
+        [
+            tool(3, 20, 30, inside=1, failed="timeout"),
+            tool(4, 22, 28, inside=3, call_id="a"),
+            tool(5, 40, 50, inside=1, call_id="a"),
+        ],
+        {"3 search": ("recovered", 2, 1)},
+    ),
     "a queue breaks a chain, and the id joins attempts": (
         [
             tool(3, 20, 30, inside=1, call_id="a", failed="transport"),
@@ -344,7 +352,11 @@ def test_the_client_of_an_mcp_call_decides_what_its_caller_saw():
         "timeout",
         200_000,
     )
-    assert (call.service, call.server, call.message) == ("agents", "docs", "TimeoutError")
+    assert (call.service, call.server, call.message) == (
+        "agents",
+        "docs",
+        "TimeoutError",
+    )
 
 
 @pytest.mark.parametrize("category", [Category.RETRIEVAL, Category.GUARDRAIL])
