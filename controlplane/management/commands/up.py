@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.urls import reverse
+from django.utils.module_loading import import_string
 
 from controlplane import first_run, serving
 
@@ -19,6 +20,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         ports = list(self.ports())
+        # Imported before anything is made that is shown once: a broken installation
+        # must not spend it.
+        for port in ports:
+            import_string(port.application.replace(":", "."))
         first_run.migrate()
         welcome = first_run.prepare()
         jobs = start_jobs()
