@@ -45,6 +45,7 @@ SHAPES = (
     # OpenAI, Anthropic and all who copied their keys
     Shape("api_key", rf"sk-{_WORD}{{20,}}", before=_NOT_IN_A_WORD),
     Shape("api_key", r"(?:gsk_|hf_|npm_)[A-Za-z0-9]{30,}"),
+    Shape("switchgear_key", rf"sg_[0-9a-f]{{8}}_{_WORD}{{30,}}"),
     Shape("aws_key", r"(?:AKIA|ASIA)[A-Z0-9]{16,}"),
     Shape("github_token", r"gh[oprsu]_[A-Za-z0-9]{20,}"),
     Shape("github_token", r"github_pat_[A-Za-z0-9_]{22,}"),

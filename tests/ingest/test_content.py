@@ -21,6 +21,7 @@ SECRETS = {
     "openai old": f"sk-{WORD}",
     "anthropic": f"sk-ant-api03-{WORD}-{WORD}",
     "groq": f"gsk_{WORD}",
+    "switchgear": f"sg_0123abcd_{WORD}",
     "aws": "AKIA" + "Q7" * 8,
     "aws session": "ASIA" + "Q7" * 8,
     "github": f"ghp_{WORD}",
