@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from ingest.dialects import attributes
+from ingest.dialects import attributes, model_attributes
 from ingest.dialects.attributes import Field
 from ingest.dialects.categories import CATEGORIES, PRESENT
 from ingest.dialects.readers import READERS, Reader, in_document
@@ -18,8 +18,8 @@ from ingest.records import Category, Span
 _PLANS_KEPT = 4096
 
 # What is read of a span of each category, beside who, policy and failure.
-_TOOL = attributes.TOOL + attributes.ATTEMPTS + attributes.MODEL
-_MODEL = attributes.MODEL + attributes.ANSWER + attributes.ATTEMPTS
+_TOOL = attributes.TOOL + attributes.ATTEMPTS + model_attributes.MODEL
+_MODEL = model_attributes.MODEL + model_attributes.ANSWER + attributes.ATTEMPTS
 _NETWORK = attributes.NETWORK + attributes.ATTEMPTS
 _BY_CATEGORY: dict[Category, tuple[Field, ...]] = {
     Category.OTHER: attributes.ATTEMPTS,
@@ -28,9 +28,9 @@ _BY_CATEGORY: dict[Category, tuple[Field, ...]] = {
     Category.EMBEDDING: _MODEL,
     Category.RETRIEVAL: _TOOL,
     Category.GUARDRAIL: _TOOL,
-    Category.AGENT: attributes.MODEL,
-    Category.WORKFLOW: attributes.MODEL,
-    Category.STEP: attributes.MODEL,
+    Category.AGENT: model_attributes.MODEL,
+    Category.WORKFLOW: model_attributes.MODEL,
+    Category.STEP: model_attributes.MODEL,
     Category.PSEUDO: _TOOL,
     Category.HTTP: _NETWORK,
     Category.RPC: _NETWORK,
@@ -92,7 +92,7 @@ class Dictionary:
             present=next((PRESENT[key] for key in PRESENT if key in keys), None),
             tells_failure=_any(attributes.FAILURE + attributes.REFUSAL, keys),
             tells_attempts=_any(attributes.ATTEMPTS, keys),
-            tells_usage=_any(attributes.MODEL, keys),
+            tells_usage=_any(model_attributes.MODEL, keys),
             steps=tuple(
                 self._steps(_COMMON + _BY_CATEGORY[category], keys)
                 for category in Category

@@ -21,6 +21,7 @@ _CLASS_IN_TEXT = re.compile(
 _RETRY_REASON = re.compile(r"([A-Za-z_][\w.]*)\(")
 _FAILURE_CLASSES = {member.value: member for member in FailureClass}
 _REFUSAL_REASONS = {member.value: member for member in RefusalReason}
+_REFINED = frozenset(general for general, _, _ in failures.REFINEMENTS)
 _CLIENT_ERRORS, _SERVER_ERRORS, _CODES_END = 400, 500, 600
 
 
@@ -117,23 +118,17 @@ def _failure(
     told: Told,
     result_class: FailureClass | None,
 ) -> FailureClass:
-    own = _FAILURE_CLASSES.get(facts.get("own_class", ""))
-    if own:
-        return own
-    if str(facts.get("failure_stage", "")).startswith("validation"):
-        return FailureClass.INVALID_REQUEST
-    if facts.get("told_status", "").lower() == failures.REVOKED:
-        return FailureClass.CANCELLED
-    said = " ".join(
-        filter(
-            None,
-            (told.exception_message, status.message[:2000], facts.get("error_message")),
-        )
-    )
-    names = _type_names(facts, told, said)
-    found = _by_type(names) or _by_code(facts, names, said) or result_class
+    if found := _told_class(facts):
+        return found
+    names = _type_names(facts, told)
+    found = _by_type(names)
+    if found and found not in _REFINED:
+        return found
+    said = _account(facts, status, told)
     if found is None:
-        found = next((f for rule, f in failures.TEXTS if rule.search(said)), None)
+        found = _by_type(_names_in(said)) or _by_code(facts, names, said)
+    if found is None:
+        found = result_class or _by_text(said)
     if found is None:
         specific = any(name not in failures.GENERIC_TYPES for name in names)
         tool = category is Category.TOOL
@@ -144,14 +139,34 @@ def _failure(
     return found
 
 
-def _type_names(facts: dict[str, Any], told: Told, said: str) -> list[str]:
+def _told_class(facts: dict[str, Any]) -> FailureClass | None:
+    """The class in so many words."""
+    if facts.get("failure_stage", "").startswith("validation"):
+        return FailureClass.INVALID_REQUEST
+    if facts.get("told_status", "").lower() == failures.REVOKED:
+        return FailureClass.CANCELLED
+    return _FAILURE_CLASSES.get(facts.get("own_class", ""))
+
+
+def _account(facts: dict[str, Any], status: Any, told: Told) -> str:
+    """All that is said about the failure."""
+    said = told.exception_message, status.message[:2000], facts.get("error_message")
+    return " ".join(filter(None, said))
+
+
+def _type_names(facts: dict[str, Any], told: Told) -> list[str]:
     names = [told.exception_type, facts.get("error_type")]
     if reason := facts.get("retry_reason"):
         names += _RETRY_REASON.findall(reason)[:1]
-    found = [_last_segment(name) for name in names if name]
-    if not any(name in failures.TYPES for name in found):
-        found += [_last_segment(name) for name in _CLASS_IN_TEXT.findall(said)[:1]]
-    return found
+    return [_last_segment(name) for name in names if name]
+
+
+def _names_in(said: str) -> list[str]:
+    return [_last_segment(name) for name in _CLASS_IN_TEXT.findall(said)]
+
+
+def _by_text(said: str) -> FailureClass | None:
+    return next((found for rule, found in failures.TEXTS if rule.search(said)), None)
 
 
 def _last_segment(name: str) -> str:

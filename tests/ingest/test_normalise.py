@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.dialects.attributes import MODEL, TOOL, WHO
+from ingest.dialects.attributes import TOOL, WHO
+from ingest.dialects.model_attributes import MODEL
 from ingest.dialects.plan import dictionary
 from ingest.normalise import normalise
 from ingest.records import Category, Usage, pack_spans, unpack_spans
