@@ -178,10 +178,10 @@ def _list(value: Any) -> list[Any]:
 
 
 def _object(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        reason = "not_an_object"
-        raise _Unusable(reason)
-    return value
+    if type(value) is dict:
+        return value
+    reason = "not_an_object"
+    raise _Unusable(reason)
 
 
 # -- one setter per kind of field ----------------------------------------------------
@@ -280,10 +280,12 @@ def _from_base64(value: Any, invalid: str) -> bytes:
 def _put_pairs(pairs: Message, items: list[Any], depth: int) -> None:
     for item in items:
         pair = _object(item)
-        value = pairs[pair.get("key", "")]
+        _put_value(pairs[pair.get("key", "")], pair.get("value"), depth)
+    if len(pairs) != len(items):
         # A key sent twice keeps its last value, as it does on the wire.
-        value.Clear()
-        _put_value(value, pair.get("value"), depth)
+        last = {item.get("key", ""): item for item in items}
+        pairs.clear()
+        _put_pairs(pairs, list(last.values()), depth)
 
 
 def _put_value(target: Message, value: Any, depth: int) -> None:
@@ -293,13 +295,12 @@ def _put_value(target: Message, value: Any, depth: int) -> None:
         reason = "nested_too_deep"
         raise _Unusable(reason)
     for key, inner in _object(value).items():
+        if key == "stringValue" and inner is not None:
+            target.string_value = inner  # three of four values
+            continue
         put = _VALUES.get(key)
         if put is not None and inner is not None:
             put(target, inner, depth)
-
-
-def _put_string(target: Message, value: Any, _depth: int) -> None:
-    target.string_value = value
 
 
 def _put_bool(target: Message, value: Any, _depth: int) -> None:
@@ -336,7 +337,6 @@ def _put_kvlist(target: Message, value: Any, depth: int) -> None:
 
 
 _VALUES: dict[str, Callable[[Message, Any, int], None]] = {
-    "stringValue": _put_string,
     "boolValue": _put_bool,
     "intValue": _put_int,
     "doubleValue": _put_double,
