@@ -114,7 +114,12 @@ def _ms(duration_us: float) -> float:
 
 def _distribution(measure: str, description: str) -> list[Metric]:
     def metric(
-        suffix: str, what: str, value: Callable[[Amounts], Value], *counters: str
+        suffix: str,
+        what: str,
+        value: Callable[[Amounts], Value],
+        *,
+        counters: tuple[str, ...] = (f"{measure}_count",),
+        cells: str | None = measure,
     ) -> Metric:
         return Metric(
             f"{measure}_ms.{suffix}",
@@ -123,7 +128,7 @@ def _distribution(measure: str, description: str) -> list[Metric]:
             f"{what}: {description}",
             counters,
             value,
-            None if counters else measure,
+            cells,
         )
 
     quantiles = [
@@ -135,7 +140,7 @@ def _distribution(measure: str, description: str) -> list[Metric]:
     sums = (f"{measure}_count", f"{measure}_sum")
     return [
         *quantiles,
-        metric("avg", "Mean", _average(measure), *sums),
+        metric("avg", "Mean", _average(measure), counters=sums, cells=None),
         metric("max", "None is above", _highest(measure)),
     ]
 
