@@ -146,14 +146,15 @@ def word(value: Value) -> str | None:
 
 
 def _new_word(value: Value) -> str | None:
-    found = text(value)
+    found, written = text(value), value.string_value
     if found is None:
         return None
     found = sys.intern(found.strip())
-    if len(_words) >= _WORDS_KEPT:
-        _words.clear()
-    if len(value.string_value) <= WORD_LIMIT:
-        _words[value.string_value] = found
+    # What was no string must not stand for the empty one.
+    if written and len(written) <= WORD_LIMIT:
+        if len(_words) >= _WORDS_KEPT:
+            _words.clear()
+        _words[written] = found
     return found
 
 

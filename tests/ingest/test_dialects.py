@@ -802,6 +802,7 @@ def test_a_framework_leaves_the_word_to_the_next_alias():
 
     assert model(said).provider == "openai"
     assert model({"gen_ai.provider.name": 7}).provider is None
+    assert model({"gen_ai.provider.name": " "}).provider is None
 
 
 # Attempts

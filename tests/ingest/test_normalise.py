@@ -309,6 +309,43 @@ def test_every_key_of_a_span_is_looked_at_once():
     assert len(looked_at) == 501
 
 
+@pytest.mark.parametrize(
+    ("said", "understood_as"),
+    [
+        ("", None),
+        ("  acme ", "acme"),
+        ('"acme"', "acme"),
+        ('"not closed', '"not closed'),
+        (7, "7"),
+        (1.5, "1.5"),
+        (True, "true"),
+        ([1], None),
+        ({"a": 1}, None),
+        (b"x", None),
+        ("x" * 300, "x" * 256),
+    ],
+)
+def test_a_word_is_a_word_whatever_its_type(said, understood_as):
+    assert tool({"tenant.id": said}).tenant == understood_as
+
+
+def test_a_key_without_a_value_says_nothing():
+    asked = request({})
+    span = asked.resource_spans[0].scope_spans[0].spans[0]
+    span.attributes["tenant.id"].SetInParent()
+
+    (found,) = normalise(asked, reading(), received_ns=RECEIVED_NS).spans
+
+    assert found.tenant is None
+
+
+def test_invented_words_do_not_grow_the_memory_for_ever(monkeypatch):
+    monkeypatch.setattr("ingest.dialects.readers._WORDS_KEPT", 2)
+    words = [f"tenant-{number}" for number in range(5)]
+
+    assert [tool({"tenant.id": word}).tenant for word in words] == words
+
+
 def test_invented_keys_do_not_grow_the_memory_for_ever(monkeypatch):
     monkeypatch.setattr("ingest.dialects.plan._PLANS_KEPT", 2)
     read = reading(tenant_keys=("only.here",))
