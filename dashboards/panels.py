@@ -16,7 +16,7 @@ from dashboards import colours, figures, metrics
 from dashboards.address import ALL, TOP, View, Window
 from dashboards.board import OTHER, board
 from dashboards.keyfigures import key_figures, outcome_totals
-from ingest.queries.presence import presence
+from ingest.queries.presence import in_flight, presence
 
 Answer = dict[str, Any]
 
@@ -59,7 +59,8 @@ def live(project_id: int, view: View, *, now: float) -> dict[str, Any]:
     groups = _ask(project_id, view, window, now, board_query(view))
     slots = colours.slots(project_id, view.dimension, _by_volume(groups, view))
     return {
-        "meta": _meta(view, window, (seen, groups), now),
+        "meta": _meta(view, window, (seen, groups), now)
+        | {"in_flight": _in_flight(project_id, view)},
         "kpis": key_figures(totals, values, previous, window),
         "outcomes": outcome_totals(totals, OUTCOME_METRICS),
         "figures": _figures(seen["timestamps"], values, view, window),
@@ -160,6 +161,11 @@ def _meta(
         "complete_until": complete if late else None,
         "warnings": list(dict.fromkeys(warnings)),
     }
+
+
+def _in_flight(project_id: int, view: View) -> int | None:
+    """Of the whole project: rows of running calls know no filter."""
+    return in_flight(project_id) if view.live and not view.filters() else None
 
 
 def _seconds(written: str) -> int:

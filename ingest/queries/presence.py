@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ingest.models import Call, Trace
 
 NS = 1_000_000_000
+MOST_IN_FLIGHT = 1_000  # counted; more is said as "at least"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +29,9 @@ def presence(project_id: int) -> Presence:
         calls=ended_ns is not None,
         last_call=ended_ns // NS if ended_ns else None,
     )
+
+
+def in_flight(project_id: int) -> int:
+    """Calls that have begun and not ended: they are in no bucket of any rollup."""
+    running = Call.objects.filter(project_id=project_id, ended_ns=0)
+    return running.order_by("id")[:MOST_IN_FLIGHT].count()

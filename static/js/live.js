@@ -110,7 +110,8 @@ function renderCharts() {
   const { figures, meta, kpis, outcomes } = seen.state;
   const until = meta.complete_until ? `, complete until ${clock(meta.complete_until * 1000, utc)}` : '';
   const last = meta.live ? ', last one still filling' : '';
-  setText($('[data-steps]'), `${step(meta.step_s)} steps${last}${until}`);
+  const running = meta.in_flight ? `, ${meta.in_flight.toLocaleString('en')} in flight` : '';
+  setText($('[data-steps]'), `${step(meta.step_s)} steps${last}${running}${until}`);
   for (const box of $$('[data-chart]')) draw(box, figures[box.dataset.chart], { utc, hidden });
   setAttribute($('[data-chart="outcomes"]'), 'aria-label', `Calls per second by outcome: ${Object.entries(outcomes).map(([word, count]) => `${count} ${word}`).join(', ')}`);
   setAttribute($('[data-chart="latency"]'), 'aria-label', `Latency over time: p95 ${kpis.latency.value} ${kpis.latency.unit}, ${kpis.latency.foot}`);
@@ -186,7 +187,9 @@ function renderChoice() {
     setText($(`[data-choice="${field}"]`), chosen.length > 1 ? `${chosen.length} chosen` : chosen[0] ?? 'all');
     $(`[popovertarget="m-${field}"]`).classList.toggle('accent', chosen.length > 0);
   }
-  $('[data-chosen]').replaceChildren(...['tool', 'model'].flatMap((field) => address.all(field).map((value) => chip(field, value))));
+  const chips = ['tool', 'model'].flatMap((field) => address.all(field).map((value) => chip(field, value)));
+  $('[data-chosen]').replaceChildren(...chips);
+  $('[data-chosen]').hidden = !chips.length;
   for (const button of $$('[data-tab]')) setAttribute(button, 'aria-pressed', button.dataset.tab === address.get('tab'));
   for (const button of $$('[data-sort]')) {
     const on = button.dataset.sort === address.get('sort');
