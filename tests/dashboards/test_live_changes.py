@@ -143,7 +143,7 @@ def test_the_browser_applies_changes_as_the_server_does(pairs):
         "console.log(JSON.stringify(got));"
     )
 
-    run = subprocess.run(  # noqa: S603 - our own script
+    run = subprocess.run(
         [shutil.which("node"), "--input-type=module", "-e", script],
         input=json.dumps(cases),
         capture_output=True,
