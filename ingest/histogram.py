@@ -13,10 +13,9 @@ no Python runs per cell when a few counts are added to a row that has many.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
 from itertools import accumulate
 from math import ceil, floor, log2
-from typing import TypeGuard
 
 import msgspec
 
@@ -78,34 +77,32 @@ def middle_us(cell: int) -> float:
     return upper_us(cell) * 2 / (_BASE + 1)
 
 
-def quantiles(cells: Mapping[int, int], fractions: Iterable[float]) -> list[float]:
-    """The quantiles, in us, interpolated between neighbours by rank.
+class Ranks:
+    """Filled cells in order, ready to be asked for quantiles."""
 
-    Rank ``fraction * (n - 1)``, as PostgreSQL's ``percentile_cont`` and numpy have
-    it. Both neighbours are within 0.54 %, so what lies between them is as well.
-    The histogram must not be empty; ``fractions`` must ascend.
-    """
-    filled = [(cell, cells[cell]) for cell in sorted(cells) if cells[cell] > 0]
-    ends = list(accumulate(count for _, count in filled))
-    found: list[float] = []
-    at = 0
-    for fraction in fractions:
-        rank = fraction * (ends[-1] - 1)
+    def __init__(self, cells: Cells) -> None:
+        filled = sorted(item for item in cells.items() if item[1] > 0)
+        self._cells = [cell for cell, _ in filled]
+        self._ends = list(accumulate(count for _, count in filled))
+
+    def __bool__(self) -> bool:
+        return bool(self._cells)
+
+    def quantile_us(self, fraction: float) -> float:
+        """Interpolated between neighbours by rank ``fraction * (n - 1)``.
+
+        As PostgreSQL's ``percentile_cont`` and numpy have it. Both neighbours are
+        within 0.54 %, so what lies between them is as well.
+        """
+        rank = fraction * (self._ends[-1] - 1)
         below = floor(rank)
-        while ends[at] <= below:
-            at += 1
-        value = middle_us(filled[at][0])
-        if ends[at] <= below + 1 < ends[-1]:
-            value += (rank - below) * (middle_us(filled[at + 1][0]) - value)
-        found.append(value)
-    return found
+        at = bisect_right(self._ends, below)
+        value = middle_us(self._cells[at])
+        if self._ends[at] == below + 1 < self._ends[-1]:
+            above = middle_us(self._cells[at + 1])
+            value += (rank - below) * (above - value)
+        return value
 
-
-def highest_us(cells: Mapping[int, int]) -> float:
-    """The upper edge of the highest filled cell: no value was longer than that."""
-    return upper_us(max(cell for cell, count in cells.items() if count > 0))
-
-
-def filled(cells: Cells | None) -> TypeGuard[Cells]:
-    """Whether there is anything to take a quantile of."""
-    return cells is not None and any(count > 0 for count in cells.values())
+    def highest_us(self) -> float:
+        """The upper edge of the highest filled cell: no value was longer than that."""
+        return upper_us(self._cells[-1])

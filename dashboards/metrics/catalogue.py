@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ingest import histogram
 from ingest.queries.rollups import Amounts
 
 Value = int | float | None
@@ -82,10 +81,8 @@ def _ratio(name: str, description: str, part: str, whole: str, *less: str) -> Me
 
 def _quantile(measure: str, fraction: float) -> Callable[[Amounts], Value]:
     def value(amounts: Amounts) -> Value:
-        cells = amounts.cells.get(measure)
-        if not histogram.filled(cells):
-            return None
-        return _ms(histogram.quantiles(cells, [fraction])[0])
+        ranks = amounts.ranks(measure)
+        return _ms(ranks.quantile_us(fraction)) if ranks else None
 
     return value
 
@@ -100,10 +97,8 @@ def _average(measure: str) -> Callable[[Amounts], Value]:
 
 def _highest(measure: str) -> Callable[[Amounts], Value]:
     def value(amounts: Amounts) -> Value:
-        cells = amounts.cells.get(measure)
-        if not histogram.filled(cells):
-            return None
-        return _ms(histogram.highest_us(cells))
+        ranks = amounts.ranks(measure)
+        return _ms(ranks.highest_us()) if ranks else None
 
     return value
 
