@@ -1,9 +1,10 @@
 """Response ids: of several calls that are one provider answer, one counts.
 
-Two instrumentations of one model call make two calls, often in two traces. The group is
-decided anew whenever a member comes, changes or goes, and what it adds to the numbers is
-staged as the difference. The row of a response id is claimed before its members are read
-(traces first, then response ids, both in sorted order), so no writer sees half a group.
+Two instrumentations of one model call make two calls, often in two traces. The group
+is decided anew whenever a member comes, changes or goes, and what it adds to the
+numbers is staged as the difference. The row of a response id is claimed before its
+members are read (traces first, then response ids, both in sorted order), so no writer
+sees half a group.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def read_members(tx: Transaction, groups: Iterable[Group]) -> None:
     if not by_row:
         return
     members = callrows.stored_calls(tx, key="c.response_id", values=by_row)
-    traces = dict(
+    traces: dict[int, bytes] = dict(
         tx.lookup(
             "ingest_trace",
             ("id", "trace_id"),

@@ -2,14 +2,14 @@
 
     bytes -> decode -> protect -> normalise -> pack -> writer (one commit) -> answer
 
-``receiver`` has authenticated, bounded and inflated the body. ``accept`` returns when the
-spans are on disk and counted, so the 200 that follows is a promise. Everything up to
-``submit`` runs on the event loop: it takes a millisecond, less than handing it to a
+``receiver`` has authenticated, bounded and inflated the body. ``accept`` returns when
+the spans are on disk and counted, so the 200 that follows is a promise. Everything up
+to ``submit`` runs on the event loop: it takes a millisecond, less than handing it to a
 thread and back would. A body large enough to be noticed goes to one thread of its own,
 where only one such message is alive at a time.
 
-On the writer's thread ``commit.write`` goes on: merge the versions of a span, derive the
-calls of its trace, stage what that changes in the numbers.
+On the writer's thread ``commit.write`` goes on: merge the versions of a span, derive
+the calls of its trace, stage what that changes in the numbers.
 """
 
 from __future__ import annotations

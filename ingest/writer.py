@@ -1,7 +1,8 @@
 """The one thread of a process that writes telemetry: everything pending, one commit.
 
-``submit`` only queues; the answer comes when the commit that holds the batch is durable.
-While a commit is on its way to the disk, the next one gathers. A full queue is ``Busy``.
+``submit`` only queues; the answer comes when the commit that holds the batch is
+durable. While a commit is on its way to the disk, the next one gathers. A full queue
+is ``Busy``.
 
 Whatever happens to a commit, every batch of it is answered and the thread lives on:
 a database that refuses is ``Busy`` for all; any other error makes each batch be tried

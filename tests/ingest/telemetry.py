@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import count, pairwise
 
 import zstandard
 from hypothesis import strategies as st
@@ -114,9 +114,7 @@ def deliveries(draw, sent: list[Span]) -> list[list[Span]]:
     shuffled = draw(st.permutations(sent + repeated))
     cuts = sorted(draw(st.sets(st.integers(1, len(shuffled)), max_size=6)))
     edges = [0, *cuts, len(shuffled)]
-    return [
-        shuffled[start:end] for start, end in zip(edges, edges[1:], strict=False)
-    ]
+    return [shuffled[start:end] for start, end in pairwise(edges)]
 
 
 def calls_of(store, project: int) -> list[tuple]:

@@ -8,8 +8,6 @@ import pytest
 from ingest import commit
 from ingest.records import Category, Usage
 from ingest.rollup import COUNTERS
-from ingest.stores import open_store
-from ingest.writer import Desk
 from tests.ingest.telemetry import (
     BASE_NS,
     SECOND,
@@ -21,18 +19,6 @@ from tests.ingest.telemetry import (
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def store():
-    opened = open_store()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def desk(store):
-    return Desk(store, lambda projects: None)
 
 
 @pytest.fixture
@@ -175,8 +161,10 @@ def test_a_member_that_fails_after_all_leaves_its_group(store, desk, project):
     assert total(store, project, "tokens_input") == 4
 
 
-def test_what_another_writer_stored_is_read_before_it_is_changed(store, desk, project):
-    other = Desk(store, lambda projects: None)
+def test_what_another_writer_stored_is_read_before_it_is_changed(
+    store, desk, new_desk, project
+):
+    other = new_desk()
     send(desk, project, span(1), span(2, end_ns=0))
     send(other, project, span(2))
     send(desk, project, span(3))
@@ -215,9 +203,9 @@ def test_a_large_trace_is_derived_when_its_pause_is_over(store, desk, project):
 
 
 @pytest.mark.usefixtures("small_limits")
-def test_the_mark_of_a_large_trace_outlives_its_writer(store, desk, project):
+def test_the_mark_of_a_large_trace_outlives_its_writer(store, desk, new_desk, project):
     send(desk, project, *[span(number) for number in range(1, 9)])
-    another = Desk(store, lambda projects: None)
+    another = new_desk()
     send(another, new_project(), span())
 
     derive_all(store, another)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ingest.stores import open_store
 from ingest.writer import Desk
+from tests.ingest.conftest import announce_nothing
 from tests.ingest.telemetry import (
     batch,
     calls_of,
@@ -20,6 +21,7 @@ from tests.ingest.telemetry import (
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+
 class Desks:
     """Two writers with books of their own, either of which may start anew."""
 
@@ -28,7 +30,7 @@ class Desks:
         self.desks = [self.desk(), self.desk()]
 
     def desk(self) -> Desk:
-        return Desk(self.store, lambda projects: None)
+        return Desk(self.store, announce_nothing)
 
     def send(self, project, *exports, desk=0):
         answers = self.desks[desk].store_batches(
@@ -44,11 +46,10 @@ class Desks:
 
 
 @pytest.fixture(scope="module")
-def desks(django_db_setup, django_db_blocker):
-    with django_db_blocker.unblock():
-        made = Desks()
-        yield made
-        made.store.close()
+def desks():
+    made = Desks()
+    yield made
+    made.store.close()
 
 
 # One request of an exporter: which writer takes it, is it a fresh process, does the
