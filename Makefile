@@ -4,6 +4,7 @@ BIN := .venv/bin
 # The environment is made again when the list of dependencies changes, and only then.
 HASH := $(shell cat pyproject.toml sdk/python/pyproject.toml | cksum | cut -d' ' -f1)
 RUN := .venv/.run-$(HASH)
+DEMO := .venv/.demo-$(HASH)
 DEV := .venv/.dev-$(HASH)
 PYTEST_FLAGS ?= -n auto
 
@@ -13,7 +14,7 @@ help:  ## Show this list
 run: $(RUN)  ## Start everything in one process (SQLite, no Redis)
 	@$(BIN)/python manage.py up
 
-demo: $(DEV)  ## The same, with a fleet of demo services to look at
+demo: $(DEMO)  ## The same, with a fleet of demo services to look at
 	@$(BIN)/python manage.py demo
 
 test: $(DEV)  ## Run the tests; those that need a server you lack are skipped
@@ -46,6 +47,10 @@ soak: $(DEV)  ## The laws at full counts; takes hours
 $(RUN):
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable sdk/python --editable .
+	touch $@
+
+$(DEMO): $(RUN)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[demo]"
 	touch $@
 
 $(DEV): $(RUN)
