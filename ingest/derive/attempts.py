@@ -41,7 +41,7 @@ class Requests(NamedTuple):
 
     times: int
     failures: tuple[str, ...]
-    between_ns: int
+    between_ns: int | None
 
 
 class Attempts(NamedTuple):
@@ -135,6 +135,8 @@ def _said(trace: Trace, draft: Draft) -> tuple[int, Requests | None]:
             if wire:
                 most = max(most, *(trace.spans[place].attempts for place in wire))
                 found = _repeated(trace, wire)
+                if found and _answered_unseen(trace, member, found):
+                    found = Requests(found.times + 1, found.failures, None)
                 if found and (repeated is None or found.times > repeated.times):
                     repeated = found
     return most, repeated
@@ -149,14 +151,25 @@ def _repeated(trace: Trace, wire: list[int]) -> Requests | None:
             rows.setdefault((trace.parents[place], span.name), []).append(place)
     best: Requests | None = None
     for row in rows.values():
-        if len(row) == 1 or (best and len(row) <= best.times):
+        if best and len(row) <= best.times:
             continue
         row.sort(key=trace.order)
-        failures = tuple(failure_of(trace.spans[place]) for place in row[:-1])
-        told = tuple(failure for failure in failures if failure in RETRYABLE)
-        if len(told) == len(failures):
-            best = Requests(len(row), told, _between(trace, row))
+        failures = [failure_of(trace.spans[place]) for place in row]
+        told = [failure for failure in failures if failure in RETRYABLE]
+        if [*told, failures[-1]] == failures or told == failures:
+            best = Requests(len(row), tuple(told), _between(trace, row))
     return best
+
+
+def _answered_unseen(trace: Trace, member: int, requests: Requests) -> bool:
+    """A model cannot answer without a request that went well."""
+    span = trace.spans[member]
+    return (
+        span.category is Category.MODEL
+        and not span.failed
+        and trace.ends[member] != 0
+        and len(requests.failures) == requests.times
+    )
 
 
 def _between(trace: Trace, row: list[int]) -> int:

@@ -19,6 +19,8 @@ Try = tuple[int, ...]
 CANCELLED = FailureClass.CANCELLED.value
 REFUSED = FailureClass.REFUSED.value
 UNKNOWN = FailureClass.UNKNOWN.value
+_RAN = frozenset({"ok", "recovered", "failed", "cancelled"})
+_LET_THROUGH = frozenset({"allow", "cache", "shadow_refuse"})
 # How much a failure class says; the others say more.
 _VAGUE = {None: 0, UNKNOWN: 0, FailureClass.TOOL_ERROR.value: 1, CANCELLED: 1}
 
@@ -94,7 +96,7 @@ def telling(spans: Iterable[Span]) -> Span | None:
 
 def is_refusal(span: Span) -> bool:
     """Nothing ran: a suppressed retry does not count, its first attempt did."""
-    if span.attempts:
+    if span.attempts or span.outcome in _RAN or span.decision in _LET_THROUGH:
         return False
     return (
         span.refusal_reason is not None

@@ -10,6 +10,7 @@ the same, else the second is the first one's fallback.
 from __future__ import annotations
 
 import re
+from collections import deque
 from functools import lru_cache
 from itertools import pairwise
 
@@ -42,9 +43,10 @@ def same_model(one: str, other: str) -> bool:
 def model_calls(trace: Trace) -> list[Draft]:
     heads: list[int] = []
     inner: dict[int, list[int]] = {}
+    mirrored = _mirrored(trace)
     for place, category in enumerate(trace.categories):
         if category in _MODEL_LIKE:
-            outer = trace.above[place]
+            outer = mirrored.get(place, trace.above[place])
             if outer >= 0 and trace.categories[outer] is category:
                 inner.setdefault(outer, []).append(place)
             else:
@@ -58,7 +60,45 @@ def model_calls(trace: Trace) -> list[Draft]:
             failure = span if span.failed else None
             unit = Unit(head, [(head,)], failure=failure)
             drafts.append(Draft(span.category, unit))
-    return _follow_up(trace, drafts)
+    return _follow_up(trace, drafts, mirrored)
+
+
+def _mirrored(trace: Trace) -> dict[int, int]:
+    """Failures the provider's own SDK tells beside, not inside, an instrumentation.
+
+    Answers told twice share a response id; failures have none. The native span lies
+    within the time of the other, of the same parent and model, and each has one.
+    """
+    natives = [
+        place
+        for place, span in enumerate(trace.spans)
+        if span.native and span.failed and span.category is Category.MODEL
+    ]
+    if not natives:
+        return {}
+    beside: dict[bytes, deque[int]] = {}
+    for place in sorted(range(len(trace.spans)), key=trace.order):
+        span = trace.spans[place]
+        if span.failed and not span.native and span.category is Category.MODEL:
+            beside.setdefault(span.parent_id, deque()).append(place)
+    found: dict[int, int] = {}
+    for place in sorted(natives, key=trace.order):
+        parent = trace.spans[place].parent_id
+        others = beside.get(parent) if parent else None
+        # In order of start: what ended before this one began is nobody's any more.
+        while others and trace.ends[others[0]] <= trace.starts[place]:
+            others.popleft()
+        if others and _lies_within(trace, place, others[0]):
+            found[place] = others.popleft()
+    return found
+
+
+def _lies_within(trace: Trace, place: int, other: int) -> bool:
+    return (
+        trace.starts[other] <= trace.starts[place]
+        and trace.starts[place] <= trace.ends[place] <= trace.ends[other]
+        and same_model(trace.spans[place].name, trace.spans[other].name)
+    )
 
 
 def _wrapped(trace: Trace, head: int, inner: dict[int, list[int]]) -> list[Draft]:
@@ -139,13 +179,15 @@ def _one_per_response(trace: Trace, leaves: list[int]) -> list[Try]:
     return list(tries.values())
 
 
-def _follow_up(trace: Trace, drafts: list[Draft]) -> list[Draft]:
+def _follow_up(
+    trace: Trace, drafts: list[Draft], mirrored: dict[int, int]
+) -> list[Draft]:
     """Join retries to what they repeat; mark what another model answered."""
     unsettled = [draft for draft in drafts if _may_go_on(trace, draft)]
     if not unsettled:
         return drafts
     of_head = {draft.units[0].head: draft for draft in drafts}
-    following = _following(trace, unsettled)
+    following = _following(trace, unsettled, mirrored)
     unsettled.sort(key=lambda one: trace.order(one.units[0].head), reverse=True)
     joined: set[int] = set()
     # From the last to the first: what an answer settles, it settles for all before.
@@ -189,12 +231,18 @@ def _answered(trace: Trace, unit: Unit) -> bool:
     return unit.failure is None and trace.ends[unit.head] != 0
 
 
-def _following(trace: Trace, unsettled: list[Draft]) -> dict[int, int]:
+def _following(
+    trace: Trace, unsettled: list[Draft], mirrored: dict[int, int]
+) -> dict[int, int]:
     """For the heads of these: the next tool or model span of the same parent."""
     wanted = {trace.spans[draft.units[0].head].parent_id for draft in unsettled}
     siblings: dict[bytes, list[int]] = {}
     for place, span in enumerate(trace.spans):
-        if span.category in _SIBLINGS and span.parent_id in wanted:
+        if (
+            span.category in _SIBLINGS
+            and span.parent_id in wanted
+            and place not in mirrored
+        ):
             siblings.setdefault(span.parent_id, []).append(place)
     following: dict[int, int] = {}
     for places in siblings.values():

@@ -70,8 +70,8 @@ def _split(
         return work, max(latency - work, 0) if len(tries) > 1 else reported
     if reported is not None:
         return max(latency - reported, 0), reported
-    if attempts.requests is not None:
-        waited = attempts.requests.between_ns
+    waited = attempts.requests.between_ns if attempts.requests else None
+    if waited is not None:
         return max(latency - waited, 0), waited
     return None, None
 

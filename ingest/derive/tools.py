@@ -81,6 +81,9 @@ def _joined(trace: Trace, units: list[Unit]) -> list[Draft]:
         call_id = span.call_id or _inner_id(trace, unit)
         draft = by_id.get((span.category, span.name, call_id)) if call_id else None
         if draft is not None:
+            if _seen_twice(trace, draft.units[-1], unit):
+                _see_again(trace, draft.units[-1], unit)
+                continue
             draft.units.append(unit)
         retryable = bool(span.arguments and span.parent_id)
         key = (span.category, span.parent_id, span.name, span.arguments)
@@ -98,6 +101,29 @@ def _joined(trace: Trace, units: list[Unit]) -> list[Draft]:
         if draft.matched:
             draft.units.sort(key=lambda unit: trace.order(unit.head))
     return [draft for draft in drafts if draft.units]
+
+
+def _seen_twice(trace: Trace, known: Unit, unit: Unit) -> bool:
+    """Two instrumentations tell of one execution: the second lies within the first.
+
+    A retry begins when its predecessor is over, and then says which attempt it is.
+    """
+    starts, ends = trace.starts, trace.ends
+    return (
+        starts[unit.head] < ends[known.head]
+        and starts[unit.head] <= ends[unit.head] <= ends[known.head]
+        and not trace.spans[unit.head].numbered
+    )
+
+
+def _see_again(trace: Trace, known: Unit, unit: Unit) -> None:
+    if len(unit.tries) > len(known.tries):
+        known.wrap = (*known.members(), *unit.wrap)
+        known.tries = unit.tries
+    else:
+        known.tries[-1] += tuple(unit.members())
+    spans = [trace.spans[place] for place in (*known.wrap, *known.tries[-1])]
+    known.failure = telling(spans)
 
 
 def _inner_id(trace: Trace, unit: Unit) -> bytes:

@@ -183,6 +183,30 @@ def test_requests(case):
     assert only([tool(1, 0, 100), *spans]).attempts == attempts
 
 
+@pytest.mark.parametrize(
+    ("fields", "attempts", "errors"),
+    [
+        ({}, 3, (("rate_limited", 2),)),
+        ({"failed": "timeout"}, 2, (("rate_limited", 1), ("timeout", 1))),
+        ({"end_ns": 0}, 2, (("rate_limited", 1),)),
+    ],
+    ids=["answered", "failed", "running"],
+)
+def test_a_model_cannot_answer_without_a_request_that_went_well(
+    fields, attempts, errors
+):
+    spans = [
+        model(1, 0, 100, **fields),
+        http(2, 0, 9, inside=1, failed="rate_limited"),
+        http(3, 10, 19, inside=1, failed="rate_limited"),
+    ]
+
+    call = only(spans)
+
+    assert (call.attempts, call.attempt_errors) == (attempts, errors)
+    assert call.backoff_us is None or call.outcome == "failed"
+
+
 def test_requests_below_structure_count_but_not_those_below_requests():
     spans = [
         tool(1, 0, 100),

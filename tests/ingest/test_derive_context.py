@@ -1,4 +1,4 @@
-"""When a call was and for whom: repaired clocks, durations, inherited words, the tree."""
+"""When a call was and for whom: clocks, durations, inherited words, the tree."""
 
 from __future__ import annotations
 

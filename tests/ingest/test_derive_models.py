@@ -279,6 +279,67 @@ def test_models_of_an_agent_run(case):
     assert told([agent(1, 0, 1000), *spans]) == expected
 
 
+BESIDE = {
+    "within the other": (
+        [
+            model(2, 0, 9, inside=1, failed="timeout"),
+            model(3, 1, 8, inside=1, failed="timeout", native=True, attempts=3),
+        ],
+        {"2 gpt-4o": ("failed", 3, 3)},
+    ),
+    "each within its own, then answered": (
+        [
+            model(2, 0, 9, inside=1, failed="timeout"),
+            model(3, 1, 8, inside=1, failed="timeout", native=True),
+            model(4, 10, 19, inside=1, failed="timeout"),
+            model(5, 11, 18, inside=1, failed="timeout", native=True),
+            model(6, 20, 29, inside=1),
+        ],
+        {"2 gpt-4o": ("recovered", 3, 2)},
+    ),
+    "within the second of two": (
+        [
+            model(2, 0, 9, inside=1, failed="timeout"),
+            model(4, 10, 19, inside=1, failed="timeout"),
+            model(5, 11, 18, inside=1, failed="timeout", native=True),
+        ],
+        {"2 gpt-4o": ("failed", 2, 2)},
+    ),
+    "of another model": (
+        [
+            model(2, 0, 9, inside=1, failed="timeout"),
+            model(3, 1, 8, inside=1, failed="timeout", native=True, name=MINI),
+        ],
+        {"2 gpt-4o": ("failed", 1, 1), "3 gpt-4o-mini": ("failed", 1, 1)},
+    ),
+    "longer than the other": (
+        [
+            model(2, 0, 9, inside=1, failed="timeout"),
+            model(3, 1, 10, inside=1, failed="timeout", native=True),
+        ],
+        {"2 gpt-4o": ("failed", 1, 1), "3 gpt-4o": ("failed", 1, 1)},
+    ),
+    "alone": (
+        [model(3, 1, 10, inside=1, failed="timeout", native=True)],
+        {"3 gpt-4o": ("failed", 1, 1)},
+    ),
+    "as roots": (
+        [
+            model(2, 0, 9, failed="timeout"),
+            model(3, 1, 8, failed="timeout", native=True),
+        ],
+        {"2 gpt-4o": ("failed", 1, 1), "3 gpt-4o": ("failed", 1, 1)},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_a_failure_told_by_the_native_sdk_beside_another_span(case):
+    spans, expected = BESIDE[case]
+
+    assert told([agent(1, 0, 99), *spans]) == expected
+
+
 def test_roots_are_no_siblings():
     spans = [model(2, 0, 9, failed="server_error"), model(3, 10, 19)]
 

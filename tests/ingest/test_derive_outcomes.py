@@ -58,6 +58,14 @@ OUTCOMES = {
         ("fallback", 2, "timeout", None),
     ),
     "decided to fall back": ({"decision": "fallback"}, ("fallback", 1, None, None)),
+    "said ok despite a reason": (
+        {"outcome": "ok", "refusal_reason": "quota"},
+        ("ok", 1, None, None),
+    ),
+    "refused in the shadow": (
+        {"decision": "shadow_refuse", "refusal_reason": "quota"},
+        ("ok", 1, None, None),
+    ),
     "allowed": ({"decision": "allow"}, ("ok", 1, None, None)),
     "an outcome nobody knows": ({"outcome": "fine"}, ("ok", 1, None, None)),
 }

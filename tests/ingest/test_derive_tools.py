@@ -29,6 +29,37 @@ ONE_OR_SEVERAL = {
         ],
         {"3 search": ("failed", 2, 2)},
     ),
+    "the same call id within the same time is one execution": (
+        [
+            tool(3, 20, 30, inside=1, call_id="a"),
+            tool(4, 21, 29, inside=1, call_id="a", failed="timeout"),
+            tool(5, 22, 28, inside=1, call_id="a"),
+        ],
+        {"3 search": ("failed", 1, 1)},
+    ),
+    "the one that shows the attempts tells of them": (
+        [
+            tool(3, 20, 50, inside=1, call_id="a"),
+            tool(4, 21, 49, inside=1, call_id="a"),
+            tool(5, 22, 28, inside=4, failed="timeout"),
+            tool(6, 30, 48, inside=4),
+        ],
+        {"3 search": ("recovered", 2, 1)},
+    ),
+    "unless they are numbered": (
+        [
+            tool(3, 20, 30, inside=1, call_id="a", numbered=True, failed="timeout"),
+            tool(4, 21, 29, inside=1, call_id="a", numbered=True),
+        ],
+        {"3 search": ("recovered", 2, 1)},
+    ),
+    "or overlap only in part": (
+        [
+            tool(3, 20, 30, inside=1, call_id="a", failed="timeout"),
+            tool(4, 29, 39, inside=1, call_id="a"),
+        ],
+        {"3 search": ("recovered", 2, 1)},
+    ),
     "the same call id of another tool is another call": (
         [
             tool(3, 20, 30, inside=1, call_id="a", failed="timeout"),
