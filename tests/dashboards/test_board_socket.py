@@ -111,7 +111,8 @@ def run(story):
         try:
             await story()
         finally:
-            for hub in list(streams._hubs.values()):
+            hub = streams._hubs.pop(asyncio.get_running_loop(), None)
+            if hub is not None:
                 await hub.close()
 
     async_to_sync(told)()
