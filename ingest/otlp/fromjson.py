@@ -40,6 +40,8 @@ _ENUMS = {
     "STATUS_CODE_OK": 1,
     "STATUS_CODE_ERROR": 2,
 }
+# Reading again in Python keeps everybody waiting, up to a second for this much.
+_MENDABLE_BYTES = 4 * 1024 * 1024
 _OTHER_SIGNALS = {"resourceLogs": "logs", "resourceMetrics": "metrics"}
 
 
@@ -83,6 +85,9 @@ def read(body: bytes, quirks: Counter[str]) -> dict[str, Any]:
 
 
 def _read_leniently(body: bytes) -> Any:
+    if len(body) > _MENDABLE_BYTES:
+        message = "the body is not valid JSON, or not UTF-8"
+        raise RejectedExport(message)
     try:
         loose = json.loads(body.decode("utf-8", "replace"))
         text = json.dumps(loose, ensure_ascii=False)

@@ -240,10 +240,16 @@ def test_a_drop_counter_that_is_full_stays_full():
     assert spans_of(decoded.request)[0].dropped_attributes_count == 2**32 - 1
 
 
-def test_more_spans_than_allowed_are_413_before_they_are_decoded():
-    empty_spans = b"\x12\x00" * 600_000
-    body = delimited(0x0A, delimited(0x12, empty_spans))
-
+@pytest.mark.parametrize(
+    "body",
+    [
+        delimited(0x0A, delimited(0x12, b"\x12\x00" * 100_001)),
+        delimited(0x0A, b"\x12\x00" * 100_001),
+        b"\x0a\x00" * 100_001,
+    ],
+    ids=["spans", "scopes", "resources"],
+)
+def test_more_than_the_allowed_spans_are_413_before_they_are_decoded(body):
     with pytest.raises(RejectedExport, match="100000 spans") as caught:
         decode(body, PROTOBUF)
 

@@ -400,6 +400,13 @@ def test_text_that_is_no_unicode_is_mended(found, kept):
     assert span.attributes["a"].string_value == kept
 
 
+def test_a_body_too_large_to_be_mended_is_rejected():
+    body = json_body(export({"name": "x" * 5_000_000 + "HERE"}))
+
+    with pytest.raises(RejectedExport, match="not UTF-8"):
+        decode(body.replace(b"HERE", b"\xff"), JSON)
+
+
 def test_mending_is_counted():
     body = json_body(export({"name": "HERE"})).replace(b"HERE", b"\xff")
 
