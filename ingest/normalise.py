@@ -46,21 +46,27 @@ def normalise(request: Any, reading: Reading, *, received_ns: int) -> Normalised
     done = Normalised()
     for resource_spans in request.resource_spans:
         values = resource_spans.resource.attributes
-        service = _first(values, attributes.SERVICE) or UNNAMED_SERVICE
         environment = _first(values, attributes.ENVIRONMENT)
-        tenant = _first(values, attributes.RESOURCE_TENANT)
+        common = {
+            "received_ns": received_ns,
+            "service": _first(values, attributes.SERVICE) or UNNAMED_SERVICE,
+            "environment": environment or DEFAULT_ENVIRONMENT,
+            "tenant_resource": _first(values, attributes.RESOURCE_TENANT),
+            "future": False,
+        }
         for scope_spans in resource_spans.scope_spans:
             scope = scope_spans.scope.name
+            native = scope.startswith(categories.NATIVE_SCOPES)
             source = Source(
                 reading=reading,
                 dictionary=plan.dictionary(reading.tenant_keys),
                 received_ns=received_ns,
-                service=service,
+                latest_ns=received_ns + FUTURE_NS,
                 environment=environment,
-                tenant=tenant,
                 scope=scope,
-                native=scope.startswith(categories.NATIVE_SCOPES),
+                native=native,
                 milliseconds=scope in categories.MILLISECOND_SCOPES,
+                common=common | {"native": native},
             )
             _take(scope_spans.spans, source, done)
     return done
@@ -131,7 +137,10 @@ def _span(message: Any, source: Source) -> Span:
     if known.tells_attempts or heard.retries:
         tried = tries(category, facts, heard)
         fields["attempts"], fields["numbered"], fields["backoff_us"] = tried
-    _place(fields, source)
+    if source.environment is None and "environment_said" in facts:
+        fields["environment"] = facts["environment_said"]
+    if source.reading.tenant is not None:
+        _bind(fields, source.reading.tenant)
     subject.describe(
         subject.Seen(message, values, known, category, fields, facts, heard, source)
     )
@@ -140,34 +149,23 @@ def _span(message: Any, source: Source) -> Span:
 
 def _given(message: Any, values: Any, events: Any, source: Source) -> dict[str, Any]:
     """What needs no dialect."""
+    fields = source.common.copy()
+    fields["trace_id"] = message.trace_id
+    fields["span_id"] = message.span_id
+    fields["weight"] = len(values) + len(events)
+    parent_id = message.parent_span_id
+    fields["parent_id"] = parent_id if parent_id != _NO_SPAN_ID else b""
     start_ns = message.start_time_unix_nano
     end_ns = message.end_time_unix_nano
-    if start_ns > _LAST_NS or end_ns > _LAST_NS:
+    if start_ns > source.latest_ns or end_ns > source.latest_ns:
+        fields["future"] = True
         start_ns, end_ns = min(start_ns, _LAST_NS), min(end_ns, _LAST_NS)
-    parent_id = message.parent_span_id
-    latest_ns = source.received_ns + FUTURE_NS
-    return {
-        "trace_id": message.trace_id,
-        "span_id": message.span_id,
-        "parent_id": parent_id if parent_id != _NO_SPAN_ID else b"",
-        "start_ns": start_ns,
-        "end_ns": end_ns,
-        "received_ns": source.received_ns,
-        "weight": len(values) + len(events),
-        "service": source.service,
-        "native": source.native,
-        "future": start_ns > latest_ns or end_ns > latest_ns,
-    }
+    fields["start_ns"], fields["end_ns"] = start_ns, end_ns
+    return fields
 
 
-def _place(fields: dict[str, Any], source: Source) -> None:
-    """Environment and tenant: what the key and the resource say has its rank."""
-    if source.environment is not None:
-        fields["environment"] = source.environment
-    elif "environment" not in fields:
-        fields["environment"] = DEFAULT_ENVIRONMENT
-    if source.reading.tenant is not None:
-        fields["tenant"] = source.reading.tenant
-        fields.pop("tenant_copy", None)
-    elif source.tenant is not None:
-        fields["tenant_resource"] = source.tenant
+def _bind(fields: dict[str, Any], tenant: str) -> None:
+    """A key that is bound to a tenant speaks for it alone."""
+    fields["tenant"] = tenant
+    fields.pop("tenant_copy", None)
+    fields["tenant_resource"] = None

@@ -110,7 +110,7 @@ WHO = (
             "metadata#lc_agent_name",
         ),
     ),
-    Field("environment", "word", ("langfuse.environment",)),
+    Field("environment_said", "word", ("langfuse.environment",)),
 )
 
 # What our own client says; it beats inference.

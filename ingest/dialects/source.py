@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ingest.dialects.plan import Dictionary
 from ingest.prices import PriceBook
@@ -27,9 +28,9 @@ class Source:
     reading: Reading
     dictionary: Dictionary
     received_ns: int
-    service: str
+    latest_ns: int  # a time beyond is in the future
     environment: str | None
-    tenant: str | None
     scope: str
     native: bool
     milliseconds: bool
+    common: dict[str, Any]  # fields of the record that are the same for all

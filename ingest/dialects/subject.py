@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from ingest.dialects import answer, categories, identity
 from ingest.dialects.events import Told
 from ingest.dialects.plan import Plan
@@ -15,13 +17,6 @@ from switchgear.policy.vocabulary import Kind
 
 _SERVER = 2
 _CACHE_DECISION = "cache"
-_KINDS = {
-    Category.TOOL: Kind.TOOL.value,
-    Category.MODEL: Kind.MODEL.value,
-    Category.EMBEDDING: Kind.EMBEDDING.value,
-    Category.RETRIEVAL: Kind.RETRIEVAL.value,
-    Category.GUARDRAIL: Kind.GUARDRAIL.value,
-}
 
 
 class Seen(NamedTuple):
@@ -70,7 +65,7 @@ def _tool(seen: Seen) -> None:
             said, seen.source.reading.fingerprint_key
         )
     if seen.message.kind == _SERVER and "mcp.method.name" in seen.values:
-        fields.setdefault("server", seen.source.service)
+        fields.setdefault("server", fields["service"])
     _price(seen)
 
 
@@ -140,7 +135,10 @@ def _container(seen: Seen) -> None:
     fields.setdefault("name", "")
     if "request_model" in facts:
         fields["response_model"] = facts["request_model"]
-    _price(seen)
+    if seen.plan.tells_usage and (
+        used := answer.usage(facts, failed="failed" in fields)
+    ):
+        _bill(seen, used)
 
 
 def _http(seen: Seen) -> None:
@@ -154,39 +152,35 @@ def _nameless(seen: Seen) -> None:
 
 
 def _price(seen: Seen) -> None:
-    """Usage with a cost: reported, else from the price book, else unpriced."""
+    """What a call used and cost; some cost something without using tokens."""
     fields, facts = seen.fields, seen.facts
     used = None
     if seen.plan.tells_usage:
         used = answer.usage(facts, failed="failed" in fields)
+    if used is not None or seen.source.reading.price_book.prices_calls:
+        _bill(seen, used)
+
+
+def _bill(seen: Seen, used: Usage | None) -> None:
+    """Usage with a cost: reported, else from the price book, else unpriced."""
+    fields = seen.fields
     if used is None or used.cost is None:
         cost = _cost(seen, used)
         if cost is not None:
-            used = Usage(cost=cost) if used is None else _with_cost(used, cost)
-        elif used is None:
-            fields["unpriced"] = "units" in facts
-            return
-    fields["usage"] = used
-    fields["unpriced"] = used.cost is None
-
-
-def _with_cost(used: Usage, cost: int) -> Usage:
-    return Usage(
-        used.input, used.output, used.cache_read, used.cache_write, used.reasoning, cost
-    )
+            used = Usage(cost=cost) if used is None else replace(used, cost=cost)
+    if used is not None:
+        fields["usage"] = used
+        fields["unpriced"] = used.cost is None
 
 
 def _cost(seen: Seen, used: Usage | None) -> int | None:
     fields, facts, source = seen.fields, seen.facts, seen.source
-    book = source.reading.price_book
-    if used is None and not book.prices_calls:
-        return None
     if fields.get("refusal_reason") or fields.get("decision") == _CACHE_DECISION:
         return None
     start_ns, end_ns = fields["start_ns"], fields["end_ns"]
     timed = 0 < start_ns <= end_ns and not fields["future"]
-    return book.cost(
-        kind=_KINDS.get(seen.category, Kind.MODEL.value),
+    return source.reading.price_book.cost(
+        kind=_KIND[seen.category],
         target=fields["name"],
         at_ns=end_ns if timed else source.received_ns,
         tokens=used,
@@ -197,6 +191,16 @@ def _cost(seen: Seen, used: Usage | None) -> int | None:
     )
 
 
+# By category; whatever is no call and has tokens restates a model's.
+_KIND: tuple[str, ...] = tuple(
+    {
+        Category.TOOL: Kind.TOOL.value,
+        Category.EMBEDDING: Kind.EMBEDDING.value,
+        Category.RETRIEVAL: Kind.RETRIEVAL.value,
+        Category.GUARDRAIL: Kind.GUARDRAIL.value,
+    }.get(category, Kind.MODEL.value)
+    for category in Category
+)
 _DESCRIBE: tuple[Callable[[Seen], None], ...] = tuple(
     {
         Category.TOOL: _tool,
