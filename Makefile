@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # The environment is made again when the list of dependencies changes, and only then.
-HASH := $(shell cat pyproject.toml sdk/python/pyproject.toml | cksum | cut -d' ' -f1)
+# (In pyproject.toml the configuration of tools comes last.)
+HASH := $(shell sed '/^\[tool\.ruff\]/,$$d' pyproject.toml sdk/python/pyproject.toml | cksum | cut -d' ' -f1)
 RUN := .venv/.run-$(HASH)
 DEMO := .venv/.demo-$(HASH)
 DEV := .venv/.dev-$(HASH)
