@@ -1,0 +1,175 @@
+"""A seed and the clock decide what the fleet does, and what it says is understood."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from random import Random
+
+import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import TracerProvider
+
+from dashboards.demo import world
+from dashboards.demo.backlog import SETTLE_S, moments
+from dashboards.demo.exporting import Gather, Later, document, value
+from dashboards.demo.services import FLEET
+from ingest.otlp.decode import decode
+
+NOON = 1_795_176_000
+
+
+def dice(seed=1):
+    return Random(seed)  # noqa: S311  a simulation
+
+
+def spans_of(name, *, runs=50, at_s=NOON, live_from_s=NOON, seed=1):
+    gather = Gather()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(gather)
+    rng = dice(seed)
+    for number in range(runs):
+        at_ns = (at_s + number) * world.SECOND_NS
+        FLEET[name].run(
+            provider.get_tracer("demo"), rng, at_ns, live_from_s=live_from_s
+        )
+    return gather.take()
+
+
+def told(spans):
+    return [(span.name, span.start_time, span.end_time) for span in spans]
+
+
+@pytest.mark.parametrize("name", FLEET)
+def test_a_seed_decides_what_a_service_does(name):
+    assert told(spans_of(name)) == told(spans_of(name))
+    assert told(spans_of(name)) != told(spans_of(name, seed=2))
+
+
+@pytest.mark.parametrize("name", FLEET)
+def test_ids_are_never_used_twice(name):
+    """A fleet that is started again must not overwrite what it sent before."""
+    first, second = spans_of(name, runs=5), spans_of(name, runs=5)
+
+    ids = {span.context.trace_id for span in first}
+    assert not ids & {span.context.trace_id for span in second}
+
+
+@pytest.mark.parametrize("name", FLEET)
+def test_children_lie_within_their_parents(name):
+    spans = spans_of(name)
+    by_id = {span.context.span_id: span for span in spans}
+
+    for span in spans:
+        assert span.start_time <= span.end_time
+        if span.parent is not None:
+            parent = by_id[span.parent.span_id]
+            assert parent.start_time <= span.start_time
+            assert span.end_time <= parent.end_time
+
+
+def test_outages_come_every_ten_minutes_for_a_minute_and_a_half():
+    down = [
+        second
+        for second in range(world.OUTAGE_EVERY_S)
+        if world.outage(NOON + second, live_from_s=NOON)
+    ]
+
+    assert down == list(range(world.OUTAGE_S))
+
+
+def test_only_some_outages_of_the_past_are_remembered():
+    begun = range(NOON - 86_400, NOON - 3_600, world.OUTAGE_EVERY_S)
+
+    remembered = [at for at in begun if world.outage(at, live_from_s=NOON)]
+
+    assert 10 < len(remembered) < len(begun) / 4
+
+
+def test_every_provider_has_its_bad_day():
+    seen = {
+        world.outage(NOON + number * world.OUTAGE_EVERY_S, live_from_s=NOON)
+        for number in range(20)
+    }
+
+    assert seen == set(world.OUTAGES)
+
+
+def test_it_is_busier_in_the_afternoon_than_at_night():
+    midnight = NOON - NOON % world.DAY_S
+
+    by_hour = [world.busy(midnight + hour * 3600) for hour in range(24)]
+
+    assert by_hour.index(max(by_hour)) in range(12, 16)
+    assert min(by_hour) == by_hour[3] > 0.3
+
+
+def test_tenants_come_in_different_volumes():
+    spans = spans_of("support-agent", runs=400)
+
+    tenants = Counter(span.attributes["tenant.id"] for span in spans)
+    assert tenants["acme"] > tenants["hooli"] > tenants["tiny-co"]
+
+
+def test_the_past_is_told_backwards_and_thins_out():
+    found = list(moments(dice(), 1.0, now_s=NOON, history_s=86_400))
+
+    assert found == sorted(found, reverse=True)
+    assert found[0] <= NOON - SETTLE_S
+    assert found[-1] >= NOON - 86_400
+    recent = sum(at > NOON - 1800 for at in found)
+    older = sum(NOON - 7200 < at < NOON - 5400 for at in found)
+    assert recent > 2 * older > 0
+
+
+def test_a_past_that_is_there_already_is_not_told_again():
+    assert list(moments(dice(), 1.0, now_s=NOON, history_s=0)) == []
+
+
+def test_json_says_what_the_stock_exporter_says():
+    spans = spans_of("tool-gateway")
+
+    ours = decode(json.dumps(document(spans)).encode(), "application/json").request
+    stock = decode(encode_spans(spans).SerializeToString(), "application/x-protobuf")
+
+    def comparable(request):
+        return [
+            (
+                span.trace_id,
+                span.span_id,
+                span.parent_span_id,
+                span.name,
+                span.kind,
+                span.start_time_unix_nano,
+                span.end_time_unix_nano,
+                {key: str(one) for key, one in span.attributes.items()},
+                [(event.name, event.time_unix_nano) for event in span.events],
+                (span.status.code, span.status.message),
+            )
+            for group in request.resource_spans
+            for part in group.scope_spans
+            for span in part.spans
+        ]
+
+    assert comparable(ours) == comparable(stock.request)
+
+
+def test_json_knows_every_kind_of_value():
+    assert value(True) == {"boolValue": True}
+    assert value(1) == {"intValue": "1"}
+    assert value(0.5) == {"doubleValue": 0.5}
+    assert value("a") == {"stringValue": "a"}
+
+
+def test_a_span_is_held_back_until_its_end_has_come():
+    passed = Gather()
+    later = Later(passed)
+    early, late = spans_of("billing", runs=1)[:2]
+
+    later.on_end(late)
+    later.on_end(early)
+    later.release(early.end_time)
+
+    assert passed.take() == [early]
+    later.release(late.end_time)
+    assert passed.take() == [late]
