@@ -19,7 +19,7 @@ import msgspec
 
 from ingest.errors import RejectedExport
 from ingest.otlp import schema
-from ingest.otlp.limits import MAX_DEPTH, refuse_more_than_max
+from ingest.otlp.limits import MAX_DEPTH, MAX_JSON_NODES, refuse_more_than_max
 
 Message = Any  # generated at start-up from the schema, so no type can name it
 Setter = Callable[[Message, Any, Counter[str]], None]
@@ -72,6 +72,10 @@ def parse(body: bytes) -> tuple[Message, Counter[str], Counter[str]]:
 
 def read(body: bytes, quirks: Counter[str]) -> dict[str, Any]:
     """The JSON object in ``body``, mending what is not Unicode."""
+    # Each is an object of Python: 20 MiB of brackets would stop the process for 5 s.
+    if body.count(b"{") + body.count(b"[") > MAX_JSON_NODES:
+        message = f"more than {MAX_JSON_NODES} objects and arrays in one body"
+        raise RejectedExport(message, status=413)
     try:
         document = msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

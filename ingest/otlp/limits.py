@@ -17,6 +17,7 @@ MAX_SPANS = 100_000  # per request; more is refused with 413
 MAX_ATTRIBUTES = 1_000  # per span; more are dropped and counted
 MAX_EVENTS = 1_000  # per span; the earliest beyond it are dropped and counted
 MAX_LINKS = 1_000  # per span
+MAX_JSON_NODES = 2_000_000  # objects and arrays of one JSON body
 MAX_DEPTH = 24  # arrays and lists inside one another in a JSON attribute
 READ_SECONDS = 60.0  # to receive the whole body
 BUDGET_BYTES = 64 * 1024 * 1024  # bodies in flight, per process

@@ -400,6 +400,15 @@ def test_text_that_is_no_unicode_is_mended(found, kept):
     assert span.attributes["a"].string_value == kept
 
 
+def test_more_objects_and_arrays_than_allowed_are_413():
+    body = b"[" + b"[],{}," * 1_000_000 + b"1]"
+
+    with pytest.raises(RejectedExport, match="2000000 objects") as caught:
+        decode(body, JSON)
+
+    assert caught.value.status == 413
+
+
 def test_a_body_too_large_to_be_mended_is_rejected():
     body = json_body(export({"name": "x" * 5_000_000 + "HERE"}))
 
