@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ingest.records import Category, Usage
 from ingest.stores import open_store
 from ingest.writer import Desk
 from tests.ingest.conftest import announce_nothing
@@ -46,7 +49,7 @@ class Desks:
 
 
 @pytest.fixture(scope="module")
-def desks():
+def desks(django_db_setup):
     made = Desks()
     yield made
     made.store.close()
@@ -91,3 +94,66 @@ def test_the_same_export_three_times_counts_once(desks):
     calls, numbers = again
     assert len(calls) == 4
     assert [sums[0] for sums in numbers.values()] == [4]
+
+
+def halves(traces):
+    """Every trace cut in two; answers are shared between neighbouring traces."""
+    first, second = [], []
+    for trace in range(1, traces + 1):
+        answer = (trace // 2).to_bytes(16, "big")
+        first.append(
+            [
+                span(1, trace=trace, category=Category.AGENT, name="planner"),
+                span(3, trace=trace, parent=1, end_ns=0),
+                model(4, trace, response_id=answer, usage=Usage(input=trace)),
+            ]
+        )
+        second.append(
+            [
+                span(2, trace=trace, parent=1, failed=True, failure_class="timeout"),
+                span(3, trace=trace, parent=1),
+                model(4, trace, weight=2, response_id=answer),
+            ]
+        )
+    return first, second
+
+
+def model(number, trace, **fields):
+    return span(
+        number, trace=trace, parent=1, category=Category.MODEL, name="gpt-5", **fields
+    )
+
+
+@pytest.mark.parametrize(
+    "traces",
+    [
+        pytest.param(30, id="quick"),
+        pytest.param(1000, id="all", marks=pytest.mark.soak),
+    ],
+)
+def test_two_writers_with_halves_of_every_trace_lose_and_double_nothing(desks, traces):
+    reference, other = new_project(), new_project()
+    first, second = halves(traces)
+    desks.send(reference, *first, *second)
+
+    # In opposite order, several traces to a commit: whoever locked as they came
+    # would wait for each other.
+    with ThreadPoolExecutor(2) as threads:
+        sending = [
+            threads.submit(send_alone, other, first),
+            threads.submit(send_alone, other, second[::-1]),
+        ]
+        for each in sending:
+            each.result()
+
+    assert desks.state(other) == desks.state(reference)
+
+
+def send_alone(project, exports):
+    store = open_store()
+    desk = Desk(store, announce_nothing)
+    for start in range(0, len(exports), 5):
+        together = [batch(project, export) for export in exports[start : start + 5]]
+        assert desk.store_batches(together) == [0] * len(together)
+        desk.upkeep()
+    store.close()
