@@ -136,3 +136,23 @@ def test_the_module_has_one_announcer_for_the_process(pace):
         assert await hear() == [9]
 
     async_to_sync(story)()
+
+
+@pytest.mark.needs("redis")
+def test_boards_of_other_processes_hear_it_over_redis(pace, settings):
+    settings.CHANNEL_LAYERS = {
+        "default": {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": ["redis://127.0.0.1:6379"], "prefix": "announce-test"},
+        }
+    }
+
+    async def story():
+        hear = await listener()
+        announcer = Announcer()
+        announcer.attach(asyncio.get_running_loop())
+        from_a_thread(announcer, 5)
+        assert await hear() == [5]
+        await get_channel_layer().flush()
+
+    async_to_sync(story)()
