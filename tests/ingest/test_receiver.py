@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import http.client
 import json
 import logging
 import socket
@@ -372,6 +373,23 @@ def test_more_bytes_in_flight_than_the_budget_are_503(sender, monkeypatch):
 
     assert (reply.status, reply.headers["retry-after"]) == (503, "1")
     assert receiver.budget.held == 0
+
+
+def test_a_connection_goes_on_after_a_refusal_that_left_the_body_unread(sender, store):
+    connection = http.client.HTTPConnection("127.0.0.1", sender.port, timeout=20)
+    large, small = b"\0" * (30 * MIB), body_of()
+    good = {"authorization": f"Bearer {KEY}", "content-type": PROTOBUF}
+    statuses = []
+
+    for body, headers in ((large, {}), (large, good), (small, good)):
+        connection.request("POST", "/v1/traces", body, headers)
+        response = connection.getresponse()
+        response.read()
+        statuses.append(response.status)
+    connection.close()
+
+    assert statuses == [401, 413, 200]
+    assert len(store.spans) == 1
 
 
 # -- trouble behind ------------------------------------------------------------------
