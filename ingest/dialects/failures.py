@@ -114,43 +114,37 @@ RPC_CODES: dict[str, FailureClass] = {
 }
 RPC_SUCCESS = frozenset({"0", "OK", "ok"})
 
-# Where a message carries the code of the answer.
+# Where a message carries the code of the answer. Messages are compared in lower case.
+CODE_HINTS = ("error", "status")
 CODE_IN_TEXT = re.compile(
     r"(?:error code|status_code|status code|status)[:=]? ?(\d{3})\b"
     r"|(?:client|server) error '(\d{3}) "
-    r"|too many (\d{3}) error",
-    re.IGNORECASE,
+    r"|too many (\d{3}) error"
 )
-# What a message says when neither type nor code told.
-TEXTS: tuple[tuple[re.Pattern[str], FailureClass], ...] = (
+# What a message says when neither type nor code told: a hint that is cheap to look
+# for, and where that is not enough, what must match.
+TEXTS: tuple[tuple[str, re.Pattern[str] | None, FailureClass], ...] = (
+    ("timed out", None, FailureClass.TIMEOUT),
+    ("deadline exceeded", None, FailureClass.TIMEOUT),
     (
-        re.compile(
-            r"timed out|deadline exceeded|exceeded [\d.]+ ?(?:s|ms|sec\w*)\b",
-            re.IGNORECASE,
-        ),
+        "exceeded ",
+        re.compile(r"exceeded [\d.]+ ?(?:s|ms|sec\w*)\b"),
         FailureClass.TIMEOUT,
     ),
-    (
-        re.compile(r"connection (?:reset|refused|aborted)|disconnected", re.IGNORECASE),
-        FailureClass.TRANSPORT,
-    ),
-    (
-        re.compile(r"rate limit|too many requests", re.IGNORECASE),
-        FailureClass.RATE_LIMITED,
-    ),
-    (
-        re.compile(
-            r"unexpected keyword argument|missing \d+ required|validation errors? for"
-            r"|unknown tool|no such tool",
-            re.IGNORECASE,
-        ),
-        FailureClass.INVALID_REQUEST,
-    ),
+    ("connection reset", None, FailureClass.TRANSPORT),
+    ("connection refused", None, FailureClass.TRANSPORT),
+    ("connection aborted", None, FailureClass.TRANSPORT),
+    ("disconnected", None, FailureClass.TRANSPORT),
+    ("rate limit", None, FailureClass.RATE_LIMITED),
+    ("too many requests", None, FailureClass.RATE_LIMITED),
+    ("unexpected keyword argument", None, FailureClass.INVALID_REQUEST),
+    ("missing ", re.compile(r"missing \d+ required"), FailureClass.INVALID_REQUEST),
+    ("validation error", None, FailureClass.INVALID_REQUEST),
+    ("unknown tool", None, FailureClass.INVALID_REQUEST),
+    ("no such tool", None, FailureClass.INVALID_REQUEST),
 )
 # A tool's answer that only says it gave up: status and type know nothing of it.
-TIMEOUT_RESULT = re.compile(
-    r"^Tool '[^']{1,200}' timed out after [\d.]+ s", re.IGNORECASE
-)
+TIMEOUT_RESULT = re.compile(r"Tool '[^']{1,200}' timed out after [\d.]+ s")
 
 # A class that the message makes more precise.
 REFINEMENTS: tuple[tuple[FailureClass, re.Pattern[str], FailureClass], ...] = (

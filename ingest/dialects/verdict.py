@@ -125,16 +125,17 @@ def _failure(
     if found and found not in _REFINED:
         return found
     said = _account(facts, status, told)
+    lowered = said.lower()
     if found is None:
-        found = _by_type(_names_in(said)) or _by_code(facts, names, said)
+        found = _by_type(_names_in(said)) or _by_code(facts, names, lowered)
     if found is None:
-        found = result_class or _by_text(said)
+        found = result_class or _by_text(lowered)
     if found is None:
         specific = any(name not in failures.GENERIC_TYPES for name in names)
         tool = category is Category.TOOL
         return FailureClass.TOOL_ERROR if specific and tool else FailureClass.UNKNOWN
     for general, rule, precise in failures.REFINEMENTS:
-        if found is general and rule.search(said):
+        if found is general and rule.search(lowered):
             return precise
     return found
 
@@ -166,7 +167,10 @@ def _names_in(said: str) -> list[str]:
 
 
 def _by_text(said: str) -> FailureClass | None:
-    return next((found for rule, found in failures.TEXTS if rule.search(said)), None)
+    for hint, rule, found in failures.TEXTS:
+        if hint in said and (rule is None or rule.search(said)):
+            return found
+    return None
 
 
 def _last_segment(name: str) -> str:
@@ -185,7 +189,8 @@ def _by_code(facts: dict[str, Any], names: list[str], said: str) -> FailureClass
         if code in failures.RPC_CODES and (code == rpc or code.startswith("-")):
             return failures.RPC_CODES[code]
     codes = [facts.get("status_code"), *(int(n) for n in names if n.isdecimal())]
-    if match := failures.CODE_IN_TEXT.search(said):
+    hinted = any(hint in said for hint in failures.CODE_HINTS)
+    if hinted and (match := failures.CODE_IN_TEXT.search(said)):
         codes.append(int(next(filter(None, match.groups()))))
     for number in codes:
         if number and (found := _status_class(number)):
