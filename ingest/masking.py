@@ -11,9 +11,14 @@ from typing import NamedTuple
 
 import re2
 
-_OPTIONS = re2.Options()
-_OPTIONS.encoding = re2.Options.Encoding.LATIN1
-_OPTIONS.log_errors = False
+
+def _options(*, capturing: bool) -> re2.Options:
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.log_errors = False
+    options.never_capture = not capturing
+    return options
+
 
 # Where a token can begin: not inside a word, but after an escape in JSON or a URL.
 _START = r"(?:^|[^A-Za-z0-9]|\\[bfnrt]|\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2})"
@@ -82,8 +87,8 @@ SHAPES = (
 )
 
 
-def _compiled(pattern: str) -> re2._Regexp[bytes]:
-    return re2.compile(pattern.encode("latin-1"), _OPTIONS)
+def _compiled(pattern: str, *, capturing: bool) -> re2._Regexp[bytes]:
+    return re2.compile(pattern.encode("latin-1"), _options(capturing=capturing))
 
 
 def _exact(shape: Shape) -> str:
@@ -96,16 +101,20 @@ def _loose(shape: Shape) -> str:
     return lead + shape.secret + shape.tail
 
 
-_ANY = _compiled("|".join(map(_exact, SHAPES)))
+_ANY = _compiled("|".join(map(_exact, SHAPES)), capturing=False)
 _EACH = tuple(
-    (_compiled(_exact(shape)), rb"\1[masked:" + shape.name.encode() + rb"]\2")
+    (
+        _compiled(_exact(shape), capturing=True),
+        rb"\1[masked:" + shape.name.encode() + rb"]\2",
+    )
     for shape in SHAPES
 )
 
 
 def compile_loose(*others: str) -> re2._Regexp[bytes]:
     """One pattern over serialised bytes for all shapes and what else is looked for."""
-    return _compiled("|".join((*map(_loose, SHAPES), *others)))
+    pattern = "|".join((*map(_loose, SHAPES), *others))
+    return _compiled(pattern, capturing=False)
 
 
 def mask(text: bytes) -> bytes:
