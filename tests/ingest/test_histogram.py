@@ -1,0 +1,100 @@
+"""Durations in cells: what a quantile may be off, and that adding is exact."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest import histogram
+from ingest.histogram import Ranks, cell_of
+
+DAY_US = 86_400_000_000
+durations = st.integers(1, DAY_US)
+
+
+def cells_of(values):
+    cells = {}
+    for value in values:
+        histogram.add(cells, {cell_of(value): 1})
+    return cells
+
+
+def exact(values, fraction):
+    """The quantile numpy and percentile_cont give."""
+    ordered = sorted(values)
+    rank = fraction * (len(ordered) - 1)
+    below = ordered[math.floor(rank)]
+    return below + (rank - math.floor(rank)) * (ordered[math.ceil(rank)] - below)
+
+
+@given(durations)
+def test_a_cell_stands_for_its_durations_within_half_a_percent_and_a_bit(duration):
+    cell = cell_of(duration)
+
+    assert histogram.middle_us(cell) == pytest.approx(duration, rel=0.0055)
+    assert histogram.upper_us(cell) >= duration * (1 - 1e-12)
+    assert histogram.upper_us(cell) <= duration * 1.011
+
+
+@given(st.lists(durations, min_size=1, max_size=60))
+def test_every_quantile_is_within_one_percent(values):
+    ranks = Ranks(cells_of(values))
+
+    for fraction in (0.0, 0.5, 0.9, 0.95, 0.99, 1.0):
+        found = ranks.quantile_us(fraction)
+        assert found == pytest.approx(exact(values, fraction), rel=0.01)
+
+
+@given(st.lists(durations, min_size=1), st.lists(durations))
+def test_adding_is_counting_together_in_any_order_and_can_be_taken_back(some, more):
+    together = cells_of(some + more)
+    left, right = cells_of(some), cells_of(more)
+
+    histogram.add(left, cells_of(more))
+    histogram.add(right, cells_of(some))
+    assert left == right == together
+    histogram.add(left, cells_of(more), -1)
+    assert histogram.pack(left) is not None
+    assert histogram.unpack(histogram.pack(left)) == cells_of(some)
+
+
+@given(st.dictionaries(st.integers(0, 2_400), st.integers(-5, 5)))
+def test_packed_cells_are_the_cells_that_are_not_zero(cells):
+    packed = histogram.pack(cells)
+
+    found = {} if packed is None else histogram.unpack(packed)
+
+    assert found == {cell: count for cell, count in cells.items() if count}
+
+
+def test_what_is_too_short_or_too_long_is_clamped():
+    assert cell_of(-5) == cell_of(0) == cell_of(1) == 0
+    assert cell_of(DAY_US) == cell_of(10 * DAY_US) == histogram.LAST_CELL
+    assert histogram.upper_us(histogram.LAST_CELL) == DAY_US
+    assert histogram.middle_us(0) == 1.0
+
+
+def test_the_percentile_of_two_minutes_is_not_the_mean_of_their_percentiles():
+    minutes = [cells_of([10_000] * 100), cells_of([10_000_000])]
+
+    hour = {}
+    for minute in minutes:
+        histogram.add(hour, minute)
+
+    assert Ranks(hour).quantile_us(0.95) == pytest.approx(10_000, rel=0.01)
+
+
+def test_the_maximum_is_the_upper_edge_of_the_highest_filled_cell():
+    cells = cells_of([500, 70_000]) | {2_000: 0, 2_100: -1}
+
+    highest = Ranks(cells).highest_us()
+
+    assert 70_000 <= highest <= 70_000 * 1.011
+
+
+def test_a_histogram_without_positive_counts_has_no_ranks():
+    assert not Ranks({})
+    assert not Ranks({5: 0, 6: -1})
