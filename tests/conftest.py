@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -18,6 +19,7 @@ from django.utils import timezone
 from controlplane import keys
 from controlplane.models import Project
 
+ROOT = Path(__file__).parents[1]
 DATABASES = ["default", "telemetry"]
 
 
@@ -36,6 +38,8 @@ SERVERS = {
     "redis": lambda: listens("127.0.0.1", 6379),
     "chromium": lambda: shutil.which("chromium") is not None,
     "node": lambda: shutil.which("node") is not None,
+    # npm ci --prefix tests/ingest/js
+    "exporters": (ROOT / "tests/ingest/js/node_modules").is_dir,
 }
 
 
