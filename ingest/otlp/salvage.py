@@ -25,7 +25,7 @@ def salvage(body: bytes) -> tuple[Message, Counter[str]]:
     try:
         envelope = Envelope.FromString(body)
     except DecodeError as error:
-        message = f"the body is not an OTLP export: {error}"
+        message = "the body is not an OTLP export in protobuf"
         raise RejectedExport(message) from error
     rejected: Counter[str] = Counter()
     kept = Envelope()

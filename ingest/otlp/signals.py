@@ -49,7 +49,7 @@ def count(signal: Signal, body: bytes, content_type: str) -> int:
             return len(items)
         return sum(_points_in(MetricProbe.FromString(item)) for item in items)
     except DecodeError as error:
-        message = f"the body is not an OTLP {signal} export: {error}"
+        message = f"the body is not an OTLP export of {signal} in protobuf"
         raise RejectedExport(message) from error
 
 
