@@ -29,13 +29,6 @@ _OBSERVATIONS = {
 }
 
 CATEGORIES: dict[str, dict[str, Category]] = {
-    "switchgear.kind": {
-        "tool": _TOOL,
-        "model": _MODEL,
-        "embedding": Category.EMBEDDING,
-        "retrieval": Category.RETRIEVAL,
-        "guardrail": Category.GUARDRAIL,
-    },
     "mcp.method.name": {"tools/call": _TOOL},
     "langfuse.observation.type": _OBSERVATIONS,
     "langsmith.span.kind": _OBSERVATIONS,
@@ -99,6 +92,7 @@ SPAN_NAMES: dict[str, Category] = {
     "haystack.agent.step.tool": _TOOL,
     "haystack.agent.step.llm": _MODEL,
     "haystack.agent.run": _AGENT,
+    "agent run": _AGENT,  # Pydantic AI 1
     "haystack.agent.step": _STEP,
     "haystack.pipeline.run": _WORKFLOW,
     "haystack.component.run": _STEP,
@@ -108,6 +102,7 @@ SPAN_NAMES: dict[str, Category] = {
 PRESENT: dict[str, Category] = {
     "mcp.method.name": _OTHER,  # every method but tools/call
     "pydantic_ai.model_request.attempt": _MODEL,
+    "switchgear.attempt": _TOOL,  # of our client; of a model it names the operation
     "gcp.vertex.agent.llm_request": _MODEL,
     "gen_ai.tool.name": _TOOL,  # Pydantic AI 1 names no operation
     "rpc.system": Category.RPC,
@@ -150,6 +145,7 @@ NAME_PREFIXES = (
     "run/",
 )
 AGENT_PREFIX = "invoke_agent "
+AGENT_SUFFIXES = (".agent", ".run")
 NAME_SUFFIXES = (".tool", ".run", ".__call__")
 
 # The provider's own SDK: where two spans tell of one answer, it is right.

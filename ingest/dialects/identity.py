@@ -68,7 +68,9 @@ def agent_name(span_name: str, *, native: bool) -> str:
     if native or span_name in categories.SPAN_NAMES:
         return ""
     name = span_name.removeprefix(categories.AGENT_PREFIX)
-    return sys.intern(name.removesuffix(".agent").strip())
+    for suffix in categories.AGENT_SUFFIXES:
+        name = name.removesuffix(suffix)
+    return sys.intern(name.strip())
 
 
 def call_id(said: str | None) -> bytes:

@@ -18,7 +18,12 @@ from ingest.records import Category, Span
 _PLANS_KEPT = 4096
 
 # What is read of a span of each category, beside who, policy and failure.
-_TOOL = attributes.TOOL + attributes.ATTEMPTS + model_attributes.MODEL
+_TOOL = (
+    attributes.TOOL
+    + attributes.ATTEMPTS
+    # Whoever wrote the span of a tool is not its provider.
+    + tuple(field for field in model_attributes.MODEL if field.name != "provider")
+)
 _MODEL = model_attributes.MODEL + model_attributes.ANSWER + attributes.ATTEMPTS
 _NETWORK = attributes.NETWORK + attributes.ATTEMPTS
 _BY_CATEGORY: dict[Category, tuple[Field, ...]] = {
@@ -26,8 +31,8 @@ _BY_CATEGORY: dict[Category, tuple[Field, ...]] = {
     Category.TOOL: _TOOL,
     Category.MODEL: _MODEL,
     Category.EMBEDDING: _MODEL,
-    Category.RETRIEVAL: _TOOL,
-    Category.GUARDRAIL: _TOOL,
+    Category.RETRIEVAL: attributes.TOOL + _MODEL,
+    Category.GUARDRAIL: attributes.TOOL + _MODEL,
     Category.AGENT: model_attributes.MODEL,
     Category.WORKFLOW: model_attributes.MODEL,
     Category.STEP: model_attributes.MODEL,

@@ -48,7 +48,7 @@ def clean(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)  # the fields of one span share a few
 def document(text: str) -> Any:
     """JSON, else a Python literal, else ``None``."""
     try:

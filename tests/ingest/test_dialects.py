@@ -609,7 +609,6 @@ DIALECTS = {
         {
             "name": "attempt 2",
             "attributes": {
-                "gen_ai.operation.name": "execute_tool",
                 "switchgear.attempt": 2,
                 "switchgear.backoff_ms": 1500,
                 "switchgear.failure_class": "timeout",
@@ -624,6 +623,23 @@ DIALECTS = {
             "failed": True,
             "failure_class": "timeout",
         },
+    ),
+    "our own attempt of a model": (
+        {"attributes": {"gen_ai.operation.name": "chat", "switchgear.attempt": 1}},
+        {"category": Category.MODEL, "name": "", "attempts": 1, "numbered": True},
+    ),
+    "smolagents agent": (
+        {"name": "CodeAgent.run", "attributes": {"openinference.span.kind": "AGENT"}},
+        {"category": Category.AGENT, "name": "CodeAgent"},
+    ),
+    "tool of a provider's sdk": (
+        {
+            "attributes": {
+                "gen_ai.operation.name": "execute_tool",
+                "gen_ai.provider.name": "anthropic",
+            }
+        },
+        {"category": Category.TOOL, "provider": None},
     ),
     "our own refusal": (
         {

@@ -258,6 +258,13 @@ def test_a_tool_that_did_not_run_costs_nothing():
     assert tool({"switchgear.refusal_reason": "quota"}, read=per_call).usage is None
 
 
+@pytest.mark.parametrize("operation", ["invoke_agent", "agent_step", "invoke_workflow"])
+def test_a_price_per_call_is_not_charged_to_a_container(operation):
+    per_call = book(price("call", 5, kind="model"))
+
+    assert understood({"gen_ai.operation.name": operation}, read=per_call).usage is None
+
+
 def test_time_without_a_clock_has_no_price():
     assert tool(read=book(price("second", 5)), end_time_unix_nano=0).usage is None
 
