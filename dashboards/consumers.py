@@ -106,13 +106,15 @@ class LiveBoard(AsyncJsonWebsocketConsumer):
             await self.send_json({"type": "alive"})
 
     async def _send_news(self) -> None:
-        if self.stream is None:
+        stream = self.stream
+        if stream is None:
             return
-        if self.stream.trouble:
-            await self.send_json({"type": "trouble"})
-        journal = self.stream.journal
+        journal = stream.journal
         text = journal.since(self.epoch, self.seq) if journal.seq else None
+        # Before anything is awaited: another view may be asked for meanwhile.
         self.epoch, self.seq = journal.epoch, journal.seq
+        if stream.trouble:
+            await self.send_json({"type": "trouble"})
         if text is not None:
             await self.send(text_data=text)
 

@@ -37,23 +37,27 @@ def key_figures(
 ) -> dict[str, dict[str, Any]]:
     return {
         "calls": _calls(totals, values, previous, window),
-        "success": _success(totals, values),
-        "latency": _latency(totals, values),
-        "attempts": _attempts(totals, values),
-        "failed_attempts": _failed_attempts(totals, values),
+        "success": _success(totals, values, window),
+        "latency": _latency(totals, values, window),
+        "attempts": _attempts(totals, values, window),
+        "failed_attempts": _failed_attempts(totals, values, window),
         "spend": _spend(totals, values, window),
     }
 
 
 def rates(counts: Sequence[float], window: Window) -> list[float | None]:
     """Counts as a trend; the last step is measured by what has passed of it."""
-    steps: list[float | None] = [float(f"{n / window.step_s:.4g}") for n in counts]
     passed = window.seconds - (len(counts) - 1) * window.step_s
-    if steps and passed < window.step_s:
-        # Too little of a step says nothing about the rate of it.
-        enough = passed >= ENOUGH_OF_A_STEP * window.step_s
-        steps[-1] = float(f"{counts[-1] / passed:.4g}") if enough else None
-    return steps
+    widths = [window.step_s] * (len(counts) - 1) + [min(passed, window.step_s)]
+    per_second = zip(counts, widths, strict=False)
+    return settled([float(f"{n / width:.4g}") for n, width in per_second], window)
+
+
+def settled(values: Sequence[float | None], window: Window) -> list[float | None]:
+    """A trend without a last step that has hardly begun: it says nothing yet."""
+    passed = window.seconds - (len(values) - 1) * window.step_s
+    hardly = passed < ENOUGH_OF_A_STEP * window.step_s
+    return [*values[:-1], None] if hardly else list(values)
 
 
 def success(totals: Totals) -> tuple[float | None, float | None, float | None]:
@@ -84,7 +88,7 @@ def _calls(
     }
 
 
-def _success(totals: Totals, values: Values) -> dict[str, Any]:
+def _success(totals: Totals, values: Values, window: Window) -> dict[str, Any]:
     first, retried, final = success(totals)
     names = ("calls", "refused", "cancelled", "ok", "recovered", "fallbacks")
     buckets = zip(*(values[name] for name in names), strict=True)
@@ -95,11 +99,13 @@ def _success(totals: Totals, values: Values) -> dict[str, Any]:
         "unit": "%" if final is not None else "",
         "foot": foot if final is not None else "no call was answered",
         "title": _full(final),
-        "spark": [None if share is None else round(share, 5) for share in line],
+        "spark": settled(
+            [None if share is None else round(share, 5) for share in line], window
+        ),
     }
 
 
-def _latency(totals: Totals, values: Values) -> dict[str, Any]:
+def _latency(totals: Totals, values: Values, window: Window) -> dict[str, Any]:
     number, unit = wording.duration(totals["latency_ms.p95"])
     p50, p99 = (
         wording.duration_with_unit(totals[f"latency_ms.{p}"]) for p in ("p50", "p99")
@@ -110,22 +116,22 @@ def _latency(totals: Totals, values: Values) -> dict[str, Any]:
         "unit": unit,
         "foot": f"p50 {p50}, p99 {p99}" if known else "no call ran to its end",
         "title": f"{totals['latency_ms.p95']:,.2f} ms" if known else "",
-        "spark": list(values["latency_ms.p95"]),
+        "spark": settled(values["latency_ms.p95"], window),
     }
 
 
-def _attempts(totals: Totals, values: Values) -> dict[str, Any]:
+def _attempts(totals: Totals, values: Values, window: Window) -> dict[str, Any]:
     ratio = totals["amplification"]
     return {
         "value": wording.UNKNOWN if ratio is None else f"{CROSS}{NBSP}{ratio:.2f}",
         "unit": "",
         "foot": wording.plural(totals["retries"], "retry", "retries"),
         "title": f"{totals['attempts']:,} attempts of {totals['executed']:,} calls",
-        "spark": list(values["amplification"]),
+        "spark": settled(values["amplification"], window),
     }
 
 
-def _failed_attempts(totals: Totals, values: Values) -> dict[str, Any]:
+def _failed_attempts(totals: Totals, values: Values, window: Window) -> dict[str, Any]:
     share = totals["attempt_error_rate"]
     exhausted = totals["exhausted"]
     return {
@@ -137,7 +143,7 @@ def _failed_attempts(totals: Totals, values: Values) -> dict[str, Any]:
         f"{wording.count(totals['attempts'])}",
         "title": _full(share),
         "hot": share is not None and share > HIGH_FAILED_ATTEMPTS,
-        "spark": list(values["attempt_error_rate"]),
+        "spark": settled(values["attempt_error_rate"], window),
     }
 
 
@@ -146,10 +152,12 @@ def _spend(totals: Totals, values: Values, window: Window) -> dict[str, Any]:
     unpriced = totals["unpriced_calls"]
     hours = window.seconds / HOUR
     foot = f"{wording.plural(unpriced, 'call')} unpriced" if unpriced else "all priced"
+    if not cost and not unpriced:
+        foot = "no call had a price"
     if wasted and cost:
         share = wording.percent_with_sign(wasted / cost)
         foot = f"{wording.dollars(wasted)} wasted, {share}"
-    known = bool(cost) or not unpriced
+    known = bool(cost)
     return {
         "value": wording.dollars(cost / hours) if known else wording.UNKNOWN,
         "unit": "/h" if known else "",

@@ -13,10 +13,10 @@ from datetime import datetime
 from typing import Any
 
 from dashboards import colours, figures, metrics
-from dashboards.address import ALL, TOP, View, Window
+from dashboards.address import ALL, DAY, TOP, View, Window
 from dashboards.board import OTHER, board
 from dashboards.keyfigures import key_figures, outcome_totals
-from ingest.queries.presence import in_flight, presence
+from ingest.queries.presence import first_call, in_flight, presence
 
 Answer = dict[str, Any]
 
@@ -50,12 +50,15 @@ OVERVIEW_METRICS = (
     "latency_ms.p99",
 )
 LATE_S = 30  # behind by more, the page says until when its numbers are complete
+SURELY_STORED_S = 6 * DAY  # calls older than that may have been deleted
 
 
 def live(project_id: int, view: View, *, now: float) -> dict[str, Any]:
     window = view.window(now)
     seen = _ask(project_id, view, window, now, overview_query())
     totals, values, previous = _whole(seen, OVERVIEW_METRICS)
+    if not _comparable(project_id, window, now):
+        previous = {}
     groups = _ask(project_id, view, window, now, board_query(view))
     slots = colours.slots(project_id, view.dimension, _by_volume(groups, view))
     return {
@@ -166,6 +169,13 @@ def _meta(
 def _in_flight(project_id: int, view: View) -> int | None:
     """Of the whole project: rows of running calls know no filter."""
     return in_flight(project_id) if view.live and not view.filters() else None
+
+
+def _comparable(project_id: int, window: Window, now: float) -> bool:
+    """Whether the period before was seen from its beginning: else all seems growth."""
+    first = first_call(project_id)
+    before = max(window.start - window.seconds, now - SURELY_STORED_S)
+    return first is not None and first <= before
 
 
 def _seconds(written: str) -> int:

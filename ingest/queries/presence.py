@@ -31,6 +31,13 @@ def presence(project_id: int) -> Presence:
     )
 
 
+def first_call(project_id: int) -> int | None:
+    """When the oldest call ended that is still stored, in unix seconds."""
+    ended = Call.objects.filter(project_id=project_id, ended_ns__gt=0)
+    first = ended.order_by("ended_ns", "id").values_list("ended_ns", flat=True).first()
+    return None if first is None else first // NS
+
+
 def in_flight(project_id: int) -> int:
     """Calls that have begun and not ended: they are in no bucket of any rollup."""
     running = Call.objects.filter(project_id=project_id, ended_ns=0)

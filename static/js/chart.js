@@ -27,6 +27,8 @@ export function inZone({ data, layout }, utc) {
   };
 }
 
+const touch = matchMedia('(pointer: coarse)');
+
 const themed = (part) => {
   const style = getComputedStyle(document.documentElement);
   return resolve(part, (name) => style.getPropertyValue(name).trim());
@@ -34,16 +36,24 @@ const themed = (part) => {
 
 export function draw(box, figure, { utc, hidden = new Set() }) {
   let chart = charts.get(box);
-  if (!chart) charts.set(box, chart = { box, plot: part(box, 'plot'), cross: part(box, 'cross') });
+  if (!chart) charts.set(box, chart = { box, plot: part(box, 'plot'), cross: part(box, 'cross'), at: null });
   chart.figure = figure;
   chart.options = { utc, hidden };
-  if (!globalThis.Plotly) return;
+  // A redraw would take the time that is just being chosen out of the viewer's hand.
+  if (globalThis.Plotly && !chart.held) react(chart);
+}
+
+function react(chart) {
+  const { figure, options: { utc, hidden }, plot } = chart;
   const { data, layout } = themed(inZone(figure, utc));
   const template = themed(JSON.parse($('#figure-template').textContent));
   const shown = data.map((trace) => ({ ...trace, visible: !hidden.has(trace.name) }));
-  const width = innerWidth < 760 ? { xaxis: { ...layout.xaxis, nticks: 5 } } : {};
-  globalThis.Plotly.react(chart.plot, shown, { template, ...layout, ...width }, CONFIG);
+  const narrow = innerWidth < 760 ? { xaxis: { ...layout.xaxis, nticks: 5 } } : {};
+  // A finger on a chart scrolls the page.
+  const dragmode = touch.matches ? false : 'zoom';
+  globalThis.Plotly.react(plot, shown, { template, dragmode, ...layout, ...narrow }, CONFIG);
   if (!chart.heard) listen(chart);
+  if (chart.at !== null) globalThis.Plotly.Fx.hover(plot, { xval: chart.at }, ['xy']);
 }
 
 function part(box, name) {
@@ -55,7 +65,15 @@ function part(box, name) {
 
 function listen(chart) {
   chart.heard = true;
-  chart.plot.on('plotly_hover', (event) => point(event.xvals?.[0]));
+  chart.box.addEventListener('pointerleave', () => { chart.at = null; });
+  chart.box.addEventListener('pointerdown', () => { chart.held = true; }, true);
+  for (const end of ['pointerup', 'pointercancel']) {
+    addEventListener(end, () => { chart.held = false; }, true);
+  }
+  chart.plot.on('plotly_hover', (event) => {
+    if (chart.box.matches(':hover')) chart.at = event.xvals?.[0] ?? null;
+    point(event.xvals?.[0]);
+  });
   chart.plot.on('plotly_unhover', () => point(null));
   chart.plot.on('plotly_relayout', (change) => {
     const chosen = [change['xaxis.range[0]'], change['xaxis.range[1]']];

@@ -38,17 +38,15 @@ const wire = new Wire({
 
 // What arrives
 
-function received(held, how) {
+function received(held, { whole, polled }) {
   const now = Date.now();
-  if (how === 'snapshot' && (!seen.since || seen.view !== address.query)) seen.since = now;
-  if (how === 'snapshot' && seen.lost && seen.view === address.query) seen.since = now;
-  seen.view = address.query;
+  if (whole) seen.since = now; // changes follow what was there, a snapshot does not
   seen.at = now;
   seen.state = held.state;
   trouble('');
-  lost(how === 'poll');
+  lost(polled);
   if (seen.paused) seen.waiting += 1;
-  else if (!calm.matches || how !== 'changes' || now - seen.drawn >= CALM_MS) render();
+  else if (!calm.matches || whole || now - seen.drawn >= CALM_MS) render();
   tell();
 }
 
@@ -112,6 +110,7 @@ function renderCharts() {
   const last = meta.live ? ', last one still filling' : '';
   const running = meta.in_flight ? `, ${meta.in_flight.toLocaleString('en')} in flight` : '';
   setText($('[data-steps]'), `${step(meta.step_s)} steps${last}${running}${until}`);
+  setText($('[data-zone-name]'), `in ${zone(utc)} time`);
   for (const box of $$('[data-chart]')) draw(box, figures[box.dataset.chart], { utc, hidden });
   setAttribute($('[data-chart="outcomes"]'), 'aria-label', `Calls per second by outcome: ${Object.entries(outcomes).map(([word, count]) => `${count} ${word}`).join(', ')}`);
   setAttribute($('[data-chart="latency"]'), 'aria-label', `Latency over time: p95 ${kpis.latency.value} ${kpis.latency.unit}, ${kpis.latency.foot}`);
@@ -180,6 +179,7 @@ function renderChoice() {
   const { fixed } = address;
   setText($('[data-range-name]'), fixed ? span(fixed.from * 1000, fixed.to * 1000, utc, Date.now()) : NAMES[address.get('range')]);
   $('[data-live-word]').hidden = Boolean(fixed);
+  $('[data-act="pause"]').hidden = Boolean(fixed);
   for (const button of $$('[data-range]')) setAttribute(button, 'aria-current', !fixed && button.dataset.range === address.get('range'));
   setText($('[data-environment]'), address.get('env') || 'all environments');
   for (const field of ['tenant', 'service']) {

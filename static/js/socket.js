@@ -8,7 +8,7 @@ const POLL_MS = 5000;
 const NOT_A_MEMBER = 4403;
 
 export class Wire {
-  // on: { state(held, how), lost(), trouble(), refused(text), closed() }
+  // on: { state(held, { whole, polled }), alive(), lost(), trouble(), refused(text), closed() }
   constructor({ socketUrl, dataUrl, on }) {
     this.socketUrl = socketUrl;
     this.dataUrl = dataUrl;
@@ -53,7 +53,7 @@ export class Wire {
       this.held.forget();
       return this.socket && this.ask();
     }
-    return this.on.state(this.held, message.type);
+    return this.on.state(this.held, { whole: message.type === 'snapshot', polled: false });
   }
 
   alive() {
@@ -92,7 +92,9 @@ export class Wire {
       const answer = await fetch(url);
       if (answer.status !== 200) return;
       const message = await answer.json();
-      if (this.poll && this.held.take(message) === 'new') this.on.state(this.held, 'poll');
+      if (!this.poll) return;
+      if (this.held.take(message) === 'gap') this.held.forget();
+      else this.on.state(this.held, { whole: message.type === 'snapshot', polled: true });
     } catch { /* still no way through: the next poll tries again */ }
   }
 }

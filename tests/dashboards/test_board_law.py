@@ -100,6 +100,16 @@ def test_the_board_shows_what_was_sent(project):
     assert shown(project, tab="tenants")["board"]["order"] == ["=acme"]
 
 
+def test_growth_is_told_when_the_period_before_was_seen_whole(project):
+    for ago_s in (60, 90, 4000):
+        store(project, some_trace(ago_s, ago_s=ago_s))
+    assert shown(project)["kpis"]["calls"]["foot"] == "6\u00a0calls"
+
+    store(project, some_trace(5, ago_s=3 * 3600))
+
+    assert shown(project)["kpis"]["calls"]["foot"] == ("+100\u00a0% on the hour before")
+
+
 def test_a_call_that_has_not_ended_is_in_flight(project):
     request = some_trace(1)
     for span in request.resource_spans[0].scope_spans[0].spans:

@@ -127,14 +127,15 @@ def test_what_nobody_knows_is_a_dash_and_never_a_zero():
     assert shown["latency"]["value"] == DASH
     assert shown["attempts"]["value"] == DASH
     assert shown["failed_attempts"]["value"] == DASH
-    assert shown["spend"]["value"] == "$0.00"
+    assert shown["spend"]["value"] == DASH
 
 
 @pytest.mark.parametrize(
     ("money", "value", "foot"),
     [
         ({"cost_usd": 0, "unpriced_calls": 3}, DASH, f"3{NB}calls unpriced"),
-        ({"cost_usd": 0, "unpriced_calls": 0}, "$0.00", "all priced"),
+        ({"cost_usd": 0, "unpriced_calls": 0}, DASH, "no call had a price"),
+        ({"cost_usd": 3.57, "unpriced_calls": 0}, "$3.60", "all priced"),
         ({"cost_usd": 3.57, "unpriced_calls": 1}, "$3.60", f"1{NB}call unpriced"),
     ],
 )

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 
 globalThis.document = { addEventListener() {} };
 globalThis.addEventListener = () => {};
+globalThis.matchMedia = () => ({ matches: false });
 const { inZone, moment, resolve } = await import('../../static/js/chart.js');
 
 test('token names become the values of the theme', () => {

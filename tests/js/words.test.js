@@ -51,7 +51,7 @@ test('waiting grows, is random, and ends at a limit', () => {
 });
 
 test('a trend leaves gaps and dashes the step that fills', () => {
-  const { line, tail } = spark([1, 2, null, 4, 5, 6], 50, 10, { zero: true });
+  const { line, tail } = spark([1, 2, null, 4, 5, 60], 50, 10, { zero: true });
 
   assert.equal(line.match(/M/g).length, 2);
   assert.match(tail, /^M40\.0 .*L50\.0 2\.0$/);
@@ -60,5 +60,6 @@ test('a trend leaves gaps and dashes the step that fills', () => {
 
 test('a trend of one value or of equal values draws no cliff', () => {
   assert.deepEqual(spark([null, 3], 50, 10), { line: '', tail: '', fill: '' });
+  assert.equal(spark([...Array(50).fill(null), 1, 2, 3], 50, 10).line, '');
   assert.equal(spark([2, 2, 2], 50, 10).line, 'M0.0 5.0L25.0 5.0');
 });
