@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tomllib
 from pathlib import Path
@@ -49,3 +50,18 @@ def test_the_client_package_needs_nothing():
 def test_the_ci_script_is_a_program():
     assert (ROOT / ".ci/run").stat().st_mode & 0o111
     subprocess.check_call(["bash", "-n", ".ci/run"], cwd=ROOT)  # noqa: S607
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "docs", "sdk/python"])
+def test_links_between_pages_lead_somewhere(name):
+    root = ROOT / name
+    pages = [root] if root.is_file() else sorted(root.rglob("*.md"))
+
+    missing = [
+        (str(page.relative_to(ROOT)), target)
+        for page in pages
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
+        if not (page.parent / target).exists()
+    ]
+
+    assert missing == []
