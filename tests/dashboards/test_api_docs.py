@@ -7,7 +7,6 @@ import shlex
 from base64 import b64encode
 from pathlib import Path
 
-import pytest
 from django.conf import settings
 from django.test import Client
 
@@ -48,11 +47,12 @@ def run(command, token):
     return Client().post(path, body, content_type=kind, headers=headers)
 
 
-@pytest.mark.parametrize("command", EXAMPLES, ids=range(len(EXAMPLES)))
-def test_an_example_of_the_manual_works(telemetry, reader, command):
-    answer = run(command, reader.token)
+def test_every_example_of_the_manual_works(telemetry, reader):
+    assert len(EXAMPLES) > 10
+    for command in EXAMPLES:
+        answer = run(command, reader.token)
 
-    assert answer.status_code == 200, answer.content
+        assert answer.status_code == 200, (command, answer.content)
 
 
 def test_the_manual_names_every_filter_of_the_calls():
