@@ -36,6 +36,7 @@ TRUNCATED = "switchgear.truncated_bytes"
 
 _REPLACEMENT = "\ufffd".encode()
 _CONTINUATION = 0x80  # the two high bits of a byte inside a UTF-8 character
+_LONGEST_CHARACTER = 4
 _IDS = frozenset({"trace_id", "span_id", "parent_span_id"})
 _TOLD_ON = frozenset({"Span", "Resource", "Scope"})
 
@@ -135,7 +136,7 @@ def _visit(message: Message, tally: Counter[str]) -> None:
             if (kept := clean(text, tally)) is not text:
                 setattr(message, field.name, kept.decode())
         elif field.type == FieldDescriptor.TYPE_BYTES and field.name not in _IDS:
-            setattr(message, field.name, clean(value, tally))
+            setattr(message, field.name, clean(value, tally, binary=True))
         elif field.type == FieldDescriptor.TYPE_MESSAGE:
             if field.message_type.GetOptions().map_entry:
                 _visit_pairs(value, tally)
@@ -153,17 +154,22 @@ def _visit_pairs(pairs: Message, tally: Counter[str]) -> None:
             del pairs[key]
 
 
-def clean(text: bytes, tally: Counter[str]) -> bytes:
-    """``text`` as it may be stored; the same object when nothing has to change."""
+def clean(text: bytes, tally: Counter[str], *, binary: bool = False) -> bytes:
+    """``text`` as it may be stored; the same object when nothing has to change.
+
+    Zero bytes are what ``binary`` values are made of, so there they stay.
+    """
     try:
         kept = masking.mask(text)
+        if kept is not text and not binary:
+            kept.decode()
     except Exception:
         logger.exception("content.masking_failed")
         kept = MASKED_ERROR
     if kept != text:
         tally[MASKED] += 1
         text = kept
-    if b"\0" in text:
+    if b"\0" in text and not binary:
         tally[REPAIRED] += 1
         text = text.replace(b"\0", _REPLACEMENT)
     if len(text) > MAX_VALUE_BYTES:
@@ -174,7 +180,9 @@ def clean(text: bytes, tally: Counter[str]) -> bytes:
 def _cut(text: bytes, tally: Counter[str]) -> bytes:
     # Room for the suffix, so that what is kept is within the limit as a whole.
     room = MAX_VALUE_BYTES - len(_suffix(len(text)))
-    while text[room] & 0xC0 == _CONTINUATION:
+    for _ in range(_LONGEST_CHARACTER - 1):
+        if text[room] & 0xC0 != _CONTINUATION:
+            break
         room -= 1
     cut = len(text) - room
     tally[TRUNCATED] += cut

@@ -227,6 +227,26 @@ def test_nul_is_replaced_everywhere(place, text):
     assert REPAIRED not in spans_of(request)[0].attributes
 
 
+def test_zero_bytes_of_a_binary_value_stay():
+    data = b"\x89PNG\0\0\x1a" * 5
+
+    request, _ = protected({"attributes": {"a": data, "b": "te\0xt"}})
+
+    (span,) = spans_of(request)
+    assert span.attributes["a"].bytes_value == data
+    assert span.attributes["b"].string_value == "te\ufffdxt"
+    assert span.attributes[REPAIRED].int_value == 1
+
+
+@pytest.mark.parametrize("byte", [b"\x80", b"\xbf", b"\xff", b"\0"])
+def test_a_huge_binary_value_is_cut_wherever_it_is(byte):
+    request, _ = protected({"attributes": {"a": byte * 200_000}})
+
+    (span,) = spans_of(request)
+    assert span.attributes["a"].bytes_value.startswith(byte * 65_000)
+    assert len(span.attributes["a"].bytes_value) <= MAX_VALUE_BYTES
+
+
 @pytest.mark.parametrize("size", [MAX_VALUE_BYTES + 1, 200_000, 5_000_000])
 @pytest.mark.parametrize("place", PLACES)
 def test_a_huge_value_is_cut_and_says_by_how_much(place, size):
@@ -294,6 +314,15 @@ def test_a_masker_that_breaks_masks_the_value_and_nothing_else(monkeypatch, capl
     assert guilty.attributes["a"].string_value == "[masked:error]"
     assert guilty.attributes["b"].string_value == "kept"
     assert b"poison" not in wire
+
+
+def test_a_masker_that_cuts_a_character_masks_the_value(monkeypatch, caplog):
+    monkeypatch.setattr(masking, "mask", lambda text: text[1:])
+
+    with caplog.at_level(logging.CRITICAL):
+        kept = content.clean("ä".encode(), Counter())
+
+    assert kept == content.MASKED_ERROR
 
 
 def test_a_search_that_breaks_lets_nothing_through(monkeypatch, caplog):
