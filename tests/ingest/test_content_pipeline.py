@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ingest import pipeline
+from ingest.errors import RejectedExport
 from ingest.otlp.schema import ExportRequest
 from tests.ingest.otlp import PROTOBUF, START_NS, export, spans_of
 from tests.ingest.receiving import access
@@ -95,3 +100,63 @@ def test_the_stored_body_of_a_clean_export_is_what_was_received():
     batch, _ = pipeline.prepare(access("ingest"), body, PROTOBUF, START_NS + 10**9)
 
     assert zstandard.decompress(batch.wire) == body
+
+
+KEYS = (
+    "gen_ai.operation.name",
+    "gen_ai.tool.name",
+    "gen_ai.tool.call.arguments",
+    "gen_ai.tool.call.result",
+    "gen_ai.usage.input_tokens",
+    "gen_ai.usage.cost",
+    "gen_ai.request.model",
+    "openinference.span.kind",
+    "traceloop.span.kind",
+    "mcp.method.name",
+    "http.status_code",
+    "error.type",
+    "tenant.id",
+    "session.id",
+    "retry.attempt",
+    "switchgear.outcome",
+    "langfuse.observation.type",
+)
+WORDS = ("execute_tool", "chat", "TOOL", "tool", "LLM", "invoke_agent", '{"isError":')
+values = st.recursive(
+    st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(WORDS)
+    | st.binary(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+attributes = st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=8), values)
+
+
+@given(attributes, attributes, st.text(max_size=20), attributes)
+def test_any_attributes_pass_the_whole_way(own, others, message, resource):
+    spans = ({"attributes": own, "message": message}, {"events": [(message, others)]})
+
+    batch, told = prepared(*spans, resource=resource)
+
+    assert len(batch.spans) == 2
+    assert not told.rejected
+
+
+@given(st.data())
+def test_damaged_bodies_are_rejected_or_pass_the_whole_way(data):
+    body = bytearray(export({"attributes": FAILURE}, {}).SerializeToString())
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(body) - 1))
+        body[place] = data.draw(st.integers(0, 255))
+
+    with contextlib.suppress(RejectedExport):
+        now = START_NS + 10**9
+        batch, _ = pipeline.prepare(access("ingest"), bytes(body), PROTOBUF, now)
+        kept = spans_of(ExportRequest.FromString(zstandard.decompress(batch.wire)))
+        assert len(kept) == len(batch.spans)
