@@ -8,7 +8,6 @@ that no span shows failed, else there would not have been another.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import NamedTuple
 
 from ingest.derive.drafts import (
@@ -84,14 +83,14 @@ def count_attempts(
     """``final`` is how the call ended, which is how its deciding attempt ended."""
     shown: list[Shown] = []
     extra = 0
-    errors: Counter[str] = Counter()
+    errors: dict[str, int] = {}
     for unit in draft.units:
         before = len(shown)
         _show(trace, unit, shown)
         extra += unit.extra
         if unit is deciding:
             if unit.extra:
-                errors.update([final] if final else ())
+                _count(errors, final)
             elif len(shown) > before:
                 shown[-1] = shown[-1]._replace(failure=final)
     seen = len(shown) + extra
@@ -101,11 +100,11 @@ def count_attempts(
         count = max(seen, said, requests.times if requests else 0)
         if requests and requests.times < count:
             requests = None
-        errors.update(one.failure for one in shown if one.failure is not None)
+        for one in shown:
+            _count(errors, one.failure)
         told = requests.failures if requests else ()
         for place in range(count - seen):
-            errors[told[place] if place < len(told) else UNKNOWN] += 1
-    del errors[CANCELLED]
+            _count(errors, told[place] if place < len(told) else UNKNOWN)
     return Attempts(
         total=count,
         shown=shown,
@@ -113,6 +112,11 @@ def count_attempts(
         last_failed=count > 0 and final is not None and final != CANCELLED,
         requests=requests,
     )
+
+
+def _count(errors: dict[str, int], failure: str | None) -> None:
+    if failure is not None and failure != CANCELLED:
+        errors[failure] = errors.get(failure, 0) + 1
 
 
 def _show(trace: Trace, unit: Unit, shown: list[Shown]) -> None:

@@ -7,10 +7,7 @@ writes those down directly, and a test holds it to what ``_told`` makes of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
-
-from msgspec.structs import replace
+from typing import Any, NamedTuple
 
 from ingest.derive.attempts import (
     NONE,
@@ -39,6 +36,7 @@ from ingest.records import CALL_CATEGORIES, Call, Category, Coverage, Span, Usag
 from switchgear.policy.vocabulary import Kind
 
 _KINDS = {category: Kind[category.name].value for category in CALL_CATEGORIES}
+_SAID_ONCE = ("provider", "server", "policy_version", "rule", "decision", "lease")
 _UNKNOWN_TARGET = "unknown"
 
 
@@ -59,9 +57,7 @@ def _alone(trace: Trace, draft: Draft) -> Span | None:
     head = unit.head
     if (
         len(draft.units) > 1
-        or unit.wrap
-        or len(unit.tries) > 1
-        or len(unit.tries[0]) > 1
+        or unit.inside
         or draft.usage is not None
         or head in trace.wire
         or head in trace.skewed
@@ -84,12 +80,12 @@ def _plain(trace: Trace, draft: Draft, span: Span) -> Call:
     head = draft.units[0].head
     start, end = trace.starts[head], trace.ends[head]
     context = trace.contexts[head]
-    tenant = context.tenant or context.tenant_copy or context.tenant_resource
+    tenant = context.any_tenant()
     took: int | None = (end - start) // 1000
     usage = span.usage
     if usage is not None and draft.category not in _BILLED_BY_LEAVES:
         usage = of_tries(trace, draft.units[0])[0]
-    failure = failure_of(span)
+    failure = failure_of(span) if span.failed else None
     if failure is None:
         outcome = OK
     elif draft.answered_elsewhere:
@@ -127,7 +123,7 @@ def _plain(trace: Trace, draft: Draft, span: Span) -> Call:
         span.backoff_us if timed else None,
         span.ttft_us if timed else None,
         usage,
-        _is_unpriced(usage, span.unpriced),
+        span.unpriced and _is_unpriced(usage, said=True),
         (usage.cost or 0) if usage and (broke or draft.repeats) else 0,
         span.cache_hit,
         response_id,
@@ -154,7 +150,7 @@ def _told(trace: Trace, draft: Draft) -> Call:
     timing = time_call(trace, draft, attempts) if timed else UNTIMED
     bill = _bill(trace, draft, attempts)
     spans = [trace.spans[place] for unit in draft.units for place in unit.members()]
-    call = _words(trace, draft, spans)
+    words = _words(trace, draft, spans)
     response_id = b""
     if answered and draft.category is Category.MODEL:
         response_id = _response_id(spans)
@@ -162,9 +158,9 @@ def _told(trace: Trace, draft: Draft) -> Call:
     if response_id:
         context = trace.contexts[draft.units[0].head]
         native = any(span.native for span in spans)
-        rank = _rank(context, call.tenant, bill.usage, native=native)
-    return replace(
-        call,
+        rank = _rank(context, words["tenant"], bill.usage, native=native)
+    return Call(
+        **words,
         outcome=outcome,
         failure_class=None if answered else verdict.final,
         refusal_reason=None if attempts.total else refusal_reason(spans),
@@ -172,66 +168,65 @@ def _told(trace: Trace, draft: Draft) -> Call:
         attempts=attempts.total,
         attempt_errors=attempts.errors,
         last_failed=attempts.last_failed,
-        **timing._asdict(),
-        **bill._asdict(),
+        latency_us=timing.latency_us,
+        work_us=timing.work_us,
+        backoff_us=timing.backoff_us,
+        ttft_us=timing.ttft_us,
+        usage=bill.usage,
+        unpriced=bill.unpriced,
+        wasted=bill.wasted,
         response_id=response_id,
         rank=rank,
     )
 
 
-def _words(trace: Trace, draft: Draft, spans: list[Span]) -> Call:
-    """What a call is about, before how it went."""
+def _words(trace: Trace, draft: Draft, spans: list[Span]) -> dict[str, Any]:
+    """What a call is about, whatever became of it."""
     head = draft.units[0].head
     first, context = trace.spans[head], trace.contexts[head]
-    tenant = context.tenant or context.tenant_copy or context.tenant_resource
     started, ended = span_of(trace, draft)
-    return Call(
-        anchor=first.span_id,
-        kind=_KINDS[draft.category],
-        target=_target(trace, draft, spans),
-        service=first.service,
-        environment=first.environment,
-        started_ns=started,
-        ended_ns=ended,
-        outcome=OK,
-        provider=_first(span.provider for span in spans),
-        tenant=tenant or _first(span.tenant for span in spans),
-        agent=context.agent,
-        session=context.root_session or context.session,
-        user=context.user,
-        server=_first(span.server for span in spans),
-        cache_hit=any(span.cache_hit for span in spans),
-        coverage=coverage_of(trace, draft),
-        skewed=is_skewed(trace, draft),
-        repeats=int(draft.repeats),
-        policy_version=next(
-            (one.policy_version for one in spans if one.policy_version is not None),
-            None,
-        ),
-        rule=_first(span.rule for span in spans),
-        decision=_first(span.decision for span in spans),
-        lease=_first(span.lease for span in spans),
-    )
+    return {
+        "anchor": first.span_id,
+        "kind": _KINDS[draft.category],
+        "target": _target(trace, draft, spans),
+        "service": first.service,
+        "environment": first.environment,
+        "started_ns": started,
+        "ended_ns": ended,
+        "tenant": context.any_tenant() or _first(spans, "tenant"),
+        "agent": context.agent,
+        "session": context.root_session or context.session,
+        "user": context.user,
+        "cache_hit": any(span.cache_hit for span in spans),
+        "coverage": coverage_of(trace, draft),
+        "skewed": is_skewed(trace, draft),
+        "repeats": int(draft.repeats),
+        **{word: _first(spans, word) for word in _SAID_ONCE},
+    }
 
 
-def _first(words: Iterable[str | None]) -> str | None:
-    return next((word for word in words if word), None)
+def _first(spans: list[Span], word: str) -> Any:
+    for span in spans:
+        said = getattr(span, word)
+        if said is not None and said != "":
+            return said
+    return None
 
 
 def _target(trace: Trace, draft: Draft, spans: list[Span]) -> str:
     """The requested name, else the one that answered."""
     head = draft.units[0].head
-    if trace.categories[head] is draft.category:
-        name = _first(span.name for span in spans)
-    else:
-        name = None  # usage that only a container told: its name is an agent's
-    return name or _first(span.response_model for span in spans) or _UNKNOWN_TARGET
+    # Where only a container told of usage, the name is that of an agent.
+    named = trace.categories[head] is draft.category
+    name: str | None = _first(spans, "name") if named else None
+    return name or _first(spans, "response_model") or _UNKNOWN_TARGET
 
 
 def _message(verdict: Verdict, spans: list[Span]) -> str | None:
     if verdict.unit.failure is not None and verdict.unit.failure.message:
         return verdict.unit.failure.message
-    return _first(span.message for span in reversed(spans))
+    message: str | None = _first(spans[::-1], "message")
+    return message
 
 
 def _response_id(spans: list[Span]) -> bytes:
@@ -253,7 +248,7 @@ def _rank(
     )
 
 
-def _is_unpriced(usage: Usage | None, said: bool) -> bool:
+def _is_unpriced(usage: Usage | None, *, said: bool) -> bool:
     return usage is not None and usage.cost is None and said
 
 
@@ -275,7 +270,7 @@ def _bill(trace: Trace, draft: Draft, attempts: Attempts) -> _Bill:
         said = any(
             trace.spans[place].unpriced for place in (*shown.unit.wrap, *shown.one)
         )
-        unpriced = unpriced or _is_unpriced(usage, said)
+        unpriced = unpriced or _is_unpriced(usage, said=said)
         if shown.failure is not None and shown.failure != CANCELLED:
             wasted += usage.cost or 0
     if draft.repeats and used is not None:

@@ -32,22 +32,17 @@ class Unit:
     ``extra`` is an attempt that no span shows: the one after the last failed leaf.
     """
 
-    __slots__ = ("extra", "failure", "head", "tries", "wrap")
+    inside: tuple[Try, ...] = ()  # nothing: the span itself is the only try
+    wrap: Try = ()
+    extra = 0
+    failure: Span | None = None
 
-    def __init__(
-        self,
-        head: int,
-        tries: list[Try],
-        *,
-        wrap: Try = (),
-        extra: int = 0,
-        failure: Span | None,
-    ) -> None:
+    def __init__(self, head: int) -> None:
         self.head = head
-        self.tries = tries
-        self.wrap = wrap
-        self.extra = extra
-        self.failure = failure
+
+    @property
+    def tries(self) -> tuple[Try, ...]:
+        return self.inside or ((self.head,),)
 
     def members(self) -> Iterable[int]:
         yield from self.wrap
@@ -63,24 +58,15 @@ class Draft:
     was reported around it, ``repeats`` is set by the loop rule.
     """
 
-    __slots__ = (
-        "answered_elsewhere",
-        "call_id",
-        "category",
-        "matched",
-        "repeats",
-        "units",
-        "usage",
-    )
+    matched = False
+    answered_elsewhere = False
+    usage: Usage | None = None
+    repeats = False
 
     def __init__(self, category: Category, unit: Unit, call_id: bytes = b"") -> None:
         self.category = category
         self.units = [unit]
         self.call_id = call_id
-        self.matched = False
-        self.answered_elsewhere = False
-        self.usage: Usage | None = None
-        self.repeats = False
 
 
 def telling(spans: Iterable[Span]) -> Span | None:

@@ -24,6 +24,9 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     agent: str | None = None
     run: int = -1  # index of the agent run it belongs to
 
+    def any_tenant(self) -> str | None:
+        return self.tenant or self.tenant_copy or self.tenant_resource
+
 
 _NOWHERE = Context()
 

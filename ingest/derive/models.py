@@ -56,9 +56,9 @@ def model_calls(trace: Trace) -> list[Draft]:
         if head in inner:
             drafts += _wrapped(trace, head, inner)
         else:
-            span = trace.spans[head]
-            failure = span if span.failed else None
-            unit = Unit(head, [(head,)], failure=failure)
+            span, unit = trace.spans[head], Unit(head)
+            if span.failed:
+                unit.failure = span
             drafts.append(Draft(span.category, unit))
     return _follow_up(trace, drafts, mirrored)
 
@@ -124,8 +124,10 @@ def _wrapped(trace: Trace, head: int, inner: dict[int, list[int]]) -> list[Draft
     for place in others:
         span = trace.spans[place]
         inside = sorted(_innermost(place, inner), key=trace.order)
-        tries: list[Try] = [(leaf,) for leaf in inside]
-        draft = Draft(span.category, Unit(place, tries, failure=span))
+        tries = tuple((leaf,) for leaf in inside)
+        unit = Unit(place)
+        unit.inside, unit.failure = tries, span
+        draft = Draft(span.category, unit)
         draft.answered_elsewhere = not outer.failed and trace.ends[head] != 0
         drafts.append(draft)
     return drafts
@@ -150,33 +152,31 @@ def _innermost(place: int, inner: dict[int, list[int]]) -> list[int]:
 
 
 def _unit(trace: Trace, head: int, wrap: list[int], leaves: list[int]) -> Unit:
-    outer = trace.spans[head]
-    if not leaves:  # only calls of their own inside: it is the attempt itself
-        wrap, leaves = [], [head]
-    tries = _one_per_response(trace, sorted(leaves, key=trace.order))
-    last = telling(trace.spans[place] for place in tries[-1])
-    failure: Span | None = None
+    outer, unit = trace.spans[head], Unit(head)
     if outer.failed:
-        failure = telling([outer, *(trace.spans[place] for place in tries[-1])])
-    return Unit(
-        head,
-        tries,
-        wrap=tuple(wrap),
-        extra=int(last is not None and failure is None and trace.ends[head] != 0),
-        failure=failure,
-    )
+        unit.failure = outer
+    if not leaves:  # only calls of their own inside: it is the attempt itself
+        return unit
+    unit.wrap = tuple(wrap)
+    unit.inside = _one_per_response(trace, sorted(leaves, key=trace.order))
+    told = [trace.spans[place] for place in unit.inside[-1]]
+    if outer.failed:
+        unit.failure = telling([outer, *told])
+    elif telling(told) is not None and trace.ends[head]:
+        unit.extra = 1
+    return unit
 
 
-def _one_per_response(trace: Trace, leaves: list[int]) -> list[Try]:
+def _one_per_response(trace: Trace, leaves: list[int]) -> tuple[Try, ...]:
     """Leaves that tell of the same answer are one attempt."""
     if len(leaves) == 1:
-        return [(leaves[0],)]
+        return ((leaves[0],),)
     tries: dict[bytes | int, Try] = {}
     for leaf in leaves:
         span = trace.spans[leaf]
         key = leaf if span.failed or not span.response_id else span.response_id
         tries[key] = (*tries.get(key, ()), leaf)
-    return list(tries.values())
+    return tuple(tries.values())
 
 
 def _follow_up(

@@ -31,7 +31,7 @@ def tool_calls(trace: Trace) -> list[Draft]:
     units = [_unit(trace, head, inner) for head in heads]
     if len(units) > 1:
         units.sort(key=lambda unit: trace.order(unit.head))
-    return _joined(trace, units)
+    return _joined_by_arguments(trace, _joined_by_id(trace, units))
 
 
 def _chained(trace: Trace, outer: int, place: int) -> bool:
@@ -45,9 +45,11 @@ def _chained(trace: Trace, outer: int, place: int) -> bool:
 
 
 def _unit(trace: Trace, head: int, inner: dict[int, list[int]]) -> Unit:
-    span = trace.spans[head]
+    span, unit = trace.spans[head], Unit(head)
     if head not in inner:
-        return Unit(head, [(head,)], failure=span if span.failed else None)
+        if span.failed:
+            unit.failure = span
+        return unit
     wrap: list[int] = []
     tries: list[Try] = []
     waiting = [[head]]  # chains whose innermost span is to be looked at
@@ -67,36 +69,55 @@ def _unit(trace: Trace, head: int, inner: dict[int, list[int]]) -> Unit:
             chain.append(first)
             waiting.append(chain)
             waiting.extend([place] for place in others)
-    deciding = (*wrap, *tries[-1])
-    failure = telling(trace.spans[place] for place in deciding)
-    return Unit(head, tries, wrap=tuple(wrap), failure=failure)
+    unit.wrap, unit.inside = tuple(wrap), tuple(tries)
+    _decide(trace, unit)
+    return unit
 
 
-def _joined(trace: Trace, units: list[Unit]) -> list[Draft]:
+def _decide(trace: Trace, unit: Unit) -> None:
+    """What is around the attempts, and the last of them, say how it went."""
+    deciding = (*unit.wrap, *unit.tries[-1])
+    unit.failure = telling(trace.spans[place] for place in deciding)
+
+
+def _joined_by_id(trace: Trace, units: list[Unit]) -> list[Draft]:
     drafts: list[Draft] = []
-    by_id: dict[tuple[Category, str, bytes], Draft] = {}
-    unanswered: dict[tuple[Category, bytes, str, bytes], _Unanswered] = {}
+    by_id: dict[tuple[str, bytes], Draft] = {}
     for unit in units:
         span = trace.spans[unit.head]
         call_id = span.call_id or _inner_id(trace, unit)
-        draft = by_id.get((span.category, span.name, call_id)) if call_id else None
-        if draft is not None:
-            if _seen_twice(trace, draft.units[-1], unit):
-                _see_again(trace, draft.units[-1], unit)
-                continue
-            draft.units.append(unit)
-        retryable = bool(span.arguments and span.parent_id)
-        key = (span.category, span.parent_id, span.name, span.arguments)
-        earlier = unanswered.get(key) if retryable else None
-        if earlier is not None:
-            draft = earlier.continued_by(trace, unit, call_id, draft)
-        if draft is None:
+        draft = by_id.get((span.name, call_id)) if call_id else None
+        if draft is None or draft.category is not span.category:
             draft = Draft(span.category, unit, call_id)
             drafts.append(draft)
-        if call_id:
-            by_id[(span.category, span.name, call_id)] = draft
-        if retryable and broke(unit.failure) and trace.ends[unit.head]:
-            unanswered.setdefault(key, _Unanswered()).add(trace, unit, draft)
+            if call_id:
+                by_id[(span.name, call_id)] = draft
+        elif _seen_twice(trace, draft.units[-1], unit):
+            _see_again(trace, draft.units[-1], unit)
+        else:
+            draft.units.append(unit)
+    return drafts
+
+
+def _joined_by_arguments(trace: Trace, drafts: list[Draft]) -> list[Draft]:
+    if not any(
+        unit.failure is not None and trace.spans[unit.head].arguments
+        for draft in drafts
+        for unit in draft.units
+    ):
+        return drafts
+    unanswered: dict[tuple[Category, bytes, str, bytes], _Unanswered] = {}
+    steps = [(unit, draft) for draft in drafts for unit in draft.units]
+    steps.sort(key=lambda step: trace.order(step[0].head))
+    for unit, draft in steps:
+        span = trace.spans[unit.head]
+        if not span.arguments or not span.parent_id:
+            continue
+        key = (span.category, span.parent_id, span.name, span.arguments)
+        earlier = unanswered.get(key)
+        call = earlier.continued_by(trace, unit, draft) if earlier else draft
+        if broke(unit.failure) and trace.ends[unit.head]:
+            unanswered.setdefault(key, _Unanswered()).add(trace, unit, call)
     for draft in drafts:
         if draft.matched:
             draft.units.sort(key=lambda unit: trace.order(unit.head))
@@ -119,18 +140,18 @@ def _seen_twice(trace: Trace, known: Unit, unit: Unit) -> bool:
 def _see_again(trace: Trace, known: Unit, unit: Unit) -> None:
     if len(unit.tries) > len(known.tries):
         known.wrap = (*known.members(), *unit.wrap)
-        known.tries = unit.tries
+        known.inside = unit.inside
     else:
-        known.tries[-1] += tuple(unit.members())
-    spans = [trace.spans[place] for place in (*known.wrap, *known.tries[-1])]
-    known.failure = telling(spans)
+        *before, last = known.tries
+        known.inside = (*before, (*last, *unit.members()))
+    _decide(trace, known)
 
 
 def _inner_id(trace: Trace, unit: Unit) -> bytes:
-    for place in unit.members():
-        if trace.spans[place].call_id:
-            return trace.spans[place].call_id
-    return b""
+    if not unit.inside:
+        return b""
+    ids = (trace.spans[place].call_id for place in unit.members())
+    return next((call_id for call_id in ids if call_id), b"")
 
 
 class _Unanswered:
@@ -149,37 +170,26 @@ class _Unanswered:
     def add(self, trace: Trace, unit: Unit, draft: Draft) -> None:
         heapq.heappush(self.running, (trace.ends[unit.head], unit.head, draft))
 
-    def continued_by(
-        self, trace: Trace, unit: Unit, call_id: bytes, known: Draft | None
-    ) -> Draft | None:
-        """The call that this unit repeats; ``known`` when its id has a call already."""
+    def continued_by(self, trace: Trace, unit: Unit, own: Draft) -> Draft:
+        """Join this unit to the call it repeats, if any; the call it is in then."""
         start = trace.starts[unit.head]
         while self.running and self.running[0][0] <= start:
             ended, _, draft = heapq.heappop(self.running)
             self.over[bool(draft.call_id)].append((ended, draft))
-        sides = [side for side in self.over[: 1 if call_id else 2] if side]
+        sides = [side for side in self.over[: 1 if own.call_id else 2] if side]
         if not sides:
-            return known
+            return own
         nearest = max(sides, key=lambda side: side[-1][0])
-        ended, draft = nearest[-1]
+        ended, earlier = nearest[-1]
         if (
             trace.model_started(trace.contexts[unit.head].run, ended, start)
             is not False
         ):
             nearest.clear()  # what ended even earlier has the same answer in between
-            return known
+            return own
         nearest.pop()
-        return _continue(draft, unit, call_id, known)
-
-
-def _continue(draft: Draft, unit: Unit, call_id: bytes, known: Draft | None) -> Draft:
-    if known is None:
-        draft.units.append(unit)
-        draft.call_id = draft.call_id or call_id
-        draft.matched = True
-        return draft
-    # The first had no id and its repetition has one that was seen elsewhere.
-    known.units += draft.units
-    draft.units = []
-    known.matched = True
-    return known
+        kept, gone = (own, earlier) if own.call_id else (earlier, own)
+        kept.units += gone.units
+        kept.matched = True
+        gone.units = []
+        return kept

@@ -60,11 +60,11 @@ class Trace:
     def _surround(self) -> None:
         above, near, categories = self.above, self._near, self.categories
         for place, parent in enumerate(self.parents):
-            if parent < 0:
+            category = Category.AGENT if parent < 0 else categories[parent]
+            if category is Category.AGENT:  # most parents are
                 above.append(-1)
                 near.append(0)
                 continue
-            category = categories[parent]
             if 0 < category <= _LAST_CALL:
                 above.append(parent)
                 near.append(_DIRECT | _UNWIRED)

@@ -162,7 +162,7 @@ def bill_containers(trace: Trace, drafts: list[Draft]) -> None:
     for place in sorted(tellers):
         draft = last.get(place)
         if draft is None:
-            draft = Draft(Category.MODEL, Unit(place, [(place,)], failure=None))
+            draft = Draft(Category.MODEL, Unit(place))
             drafts.append(draft)
         draft.usage = trace.spans[place].usage
 
