@@ -108,6 +108,7 @@ WHO = (
             "langsmith.metadata.lc_agent_name",
             TRACELOOP + "lc_agent_name",
             "metadata#lc_agent_name",
+            "gen_ai.workflow.name",
         ),
     ),
     Field("environment_said", "word", ("langfuse.environment",)),
@@ -118,6 +119,7 @@ POLICY = (
     Field("outcome", "word", ("switchgear.outcome",)),
     Field("decision", "word", ("switchgear.decision",)),
     Field("rule", "word", ("switchgear.rule",)),
+    Field("own_call", "text", ("switchgear.call.id",)),
     Field("lease", "text", ("switchgear.lease.id",)),
     Field("policy_version", "count", ("switchgear.policy.version",)),
     Field("fallback_from", "word", ("switchgear.fallback.from", "fallback.from")),
@@ -215,7 +217,6 @@ TOOL = (
         "tool_call",
         "text",
         (
-            "switchgear.call.id",
             "gen_ai.tool.call.id",
             "ai.toolCall.id",
             "tool_call.id",

@@ -41,6 +41,7 @@ MODEL = (
             "llm.model_name",
             "embedding.model_name",
             "reranker.model_name",
+            "model_name",  # of Pydantic AI's agents
             _HAYSTACK + "model",
         ),
     ),

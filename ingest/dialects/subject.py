@@ -36,6 +36,8 @@ def describe(seen: Seen) -> None:
     """Complete ``fields`` with what the span is about."""
     fields, facts = seen.fields, seen.facts
     fields["category"] = seen.category
+    if "own_call" in facts:
+        fields["call_id"] = identity.call_id(facts["own_call"])
     _DESCRIBE[seen.category](seen)
     if facts.get("cached") or fields.get("decision") == _CACHE_DECISION:
         fields["cache_hit"] = True
@@ -57,7 +59,7 @@ def _tool(seen: Seen) -> None:
         fields["category"] = category
         return
     said = facts.get("tool_call") or heard.call_id
-    if said is not None:
+    if said is not None and "call_id" not in fields:
         fields["call_id"] = identity.call_id(said)
     said = facts.get("tool_arguments") or heard.arguments
     if said is not None:

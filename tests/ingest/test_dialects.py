@@ -703,6 +703,16 @@ def test_one_call_id_is_one_however_it_was_sent(said):
     assert len(call_id(**said)) == 8
 
 
+def test_our_own_call_id_names_calls_of_every_kind():
+    said = {"switchgear.call.id": "call-1", "gen_ai.tool.call.id": "other"}
+
+    assert (
+        tool(said).call_id
+        == model(said).call_id
+        == call_id(attributes={"gen_ai.tool.call.id": "call-1"})
+    )
+
+
 @pytest.mark.parametrize("said", ["<not specified>", "", "None"])
 def test_a_placeholder_is_no_call_id(said):
     assert call_id(attributes={"gen_ai.tool.call.id": said}) == b""
