@@ -27,6 +27,8 @@ COUNT_LIMIT = 10**15
 _LITERAL_LIMIT = 16_384
 _NUMERIC_LIMIT = 64
 _WORDS_KEPT = 16_384
+_FLAGS = {"true": True, "1": True, "false": False, "0": False}
+_words: dict[str, str] = {}  # as written -> understood
 _decode_json = msgspec.json.Decoder().decode
 
 
@@ -111,14 +113,6 @@ def as_number(value: Any) -> int | float | None:
     return value if 0 <= value <= sys.float_info.max else None  # nor NaN
 
 
-def as_flag(value: Any) -> bool | None:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return {"true": True, "1": True, "false": False, "0": False}.get(value.lower())
-    return value == 1 if isinstance(value, int) else None
-
-
 def text(value: Value) -> str | None:
     """Short text; JSON-quoted scalars lose their quotes."""
     found: str = value.string_value
@@ -135,9 +129,6 @@ def _odd_text(value: Value, found: str) -> str | None:
         inner = document(found)
         return as_text(inner if isinstance(inner, str | int) else found)
     return as_text(found)
-
-
-_words: dict[str, str] = {}
 
 
 def word(value: Value) -> str | None:
@@ -207,7 +198,11 @@ def number(value: Value) -> float | None:
 
 
 def flag(value: Value) -> bool | None:
-    return as_flag(plain(value))
+    """Whether it is said to be so; words that are neither yes nor no say nothing."""
+    if value.bool_value or value.int_value == 1:
+        return True
+    said: str = value.string_value
+    return _FLAGS.get(said.lower()) if said else False
 
 
 def value(found: Value) -> Any:
@@ -249,5 +244,4 @@ _COERCE: dict[str, Reader] = {
     "word": as_text,
     "count": as_count,
     "number": as_number,
-    "flag": as_flag,
 }
