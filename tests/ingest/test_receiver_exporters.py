@@ -83,8 +83,6 @@ def test_a_longer_wait_than_ours_would_lose_the_batch(url, store, monkeypatch):
 
 def export_from_javascript(url, encoding, compression):
     """What the SDK says: ids of its spans, and what went wrong."""
-    if not (JS / "node_modules").is_dir():
-        pytest.skip("run `npm ci` in tests/ingest/js first")
     run = subprocess.run(
         ["node", "send.mjs", url, KEY, encoding, compression],  # noqa: S607
         cwd=JS,
@@ -97,7 +95,7 @@ def export_from_javascript(url, encoding, compression):
     return Counter(map(bytes.fromhex, told["ids"])), told["problems"]
 
 
-@pytest.mark.needs("node")
+@pytest.mark.needs("node", "exporters")
 @pytest.mark.parametrize("encoding", ["json", "protobuf"])
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 def test_the_javascript_exporters_deliver_every_span_once(
@@ -113,7 +111,7 @@ def test_the_javascript_exporters_deliver_every_span_once(
     assert span.events[1].attributes["exception.message"].string_value == "naïve 😀"
 
 
-@pytest.mark.needs("node")
+@pytest.mark.needs("node", "exporters")
 def test_the_javascript_exporter_tries_again_after_busy(url, store):
     store.troubles = [Busy("full"), Busy("full")]
 
