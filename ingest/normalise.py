@@ -81,17 +81,20 @@ def _first(values: Any, keys: tuple[str, ...]) -> str | None:
 
 
 def _take(spans: Any, source: Source, done: Normalised) -> None:
-    refused = []
+    refused = set()
     oldest_ns = source.reading.oldest_ns
     for position, span in enumerate(spans):
         reason = _reason_to_refuse(span, oldest_ns)
         if reason is None:
             done.spans.append(_span(span, source))
         else:
-            refused.append(position)
+            refused.add(position)
             done.rejected[reason] += 1
-    for position in reversed(refused):
-        del spans[position]
+    if refused:
+        # One by one would be quadratic, and the sender decides how many there are.
+        kept = [span for place, span in enumerate(spans) if place not in refused]
+        del spans[:]
+        spans.extend(kept)
 
 
 def _reason_to_refuse(span: Any, oldest_ns: int) -> str | None:

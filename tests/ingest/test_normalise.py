@@ -78,6 +78,21 @@ def test_a_span_that_cannot_be_taken_is_removed_from_the_message(fields, reason)
     assert [span.span_id for span in done.spans] == [span.span_id for span in left]
 
 
+def test_what_is_left_of_a_mixed_message_is_what_was_taken():
+    every_third = [
+        {"name": f"span {n}", "parent_span_id": b"x" * (3 if n % 3 == 0 else 8)}
+        for n in range(30)
+    ]
+    asked = request(*every_third)
+
+    done = normalise(asked, reading(), received_ns=RECEIVED_NS)
+
+    left = asked.resource_spans[0].scope_spans[0].spans
+    assert [span.name for span in left] == [f"span {n}" for n in range(30) if n % 3]
+    assert [span.span_id for span in done.spans] == [span.span_id for span in left]
+    assert done.rejected == {"parent_id_invalid": 10}
+
+
 @pytest.mark.parametrize(
     "times",
     [
