@@ -119,7 +119,9 @@ class LiveBoard(AsyncJsonWebsocketConsumer):
             await self.send(text_data=text)
 
     async def _project(self) -> int | None:
-        found: int | None = await database_sync_to_async(_project_of)(self.scope)
+        # On a thread of its own: the one all others share may be waiting for a lock.
+        look = database_sync_to_async(_project_of, thread_sensitive=False)
+        found: int | None = await look(self.scope)
         return found
 
 
