@@ -13,7 +13,7 @@ from ingest.dialects import categories
 from ingest.dialects.plan import Plan
 from ingest.records import Category
 
-_CLIENT, _PRODUCER = 3, 4
+_SERVER, _CLIENT, _PRODUCER = 2, 3, 4
 _NOTHING = b""
 _decode = msgspec.json.Decoder().decode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
@@ -32,7 +32,7 @@ def category(span: Any, plan: Plan, attributes: Any) -> Category:
     if name in categories.SPAN_NAMES:
         return categories.SPAN_NAMES[name]
     if plan.present is not None:
-        if plan.present is Category.HTTP and span.kind != _CLIENT:
+        if plan.present is Category.HTTP and span.kind not in (_CLIENT, _SERVER):
             return Category.OTHER
         if plan.present is not Category.OTHER:
             return plan.present

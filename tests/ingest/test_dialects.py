@@ -568,7 +568,7 @@ DIALECTS = {
     ),
     "http server": (
         {"kind": 2, "attributes": {"http.request.method": "POST"}},
-        {"category": Category.OTHER},
+        {"category": Category.HTTP},
     ),
     "rpc": (
         {"kind": 3, "attributes": {"rpc.system": "grpc", "rpc.grpc.status_code": 14}},
