@@ -150,6 +150,8 @@ SPECTACULAR_SETTINGS = {
     ),
     "TAGS": [{"name": "Read", "description": "Figures, calls, and who they are of"}],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    # Choices stand where they are used, and need no names of their own.
+    "POSTPROCESSING_HOOKS": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

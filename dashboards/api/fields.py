@@ -23,12 +23,18 @@ RELATIVE = re.compile(r"now(?:-(\d{1,9})([smhdw]))?")
 SECONDS = re.compile(r"\d{1,10}(?:\.\d{1,9})?")
 # A comma separates, unless a backslash stands before it.
 SEPARATOR = re.compile(r"(?<!\\),")
-MOST_WORDS = 100
-LONGEST_WORD = 1_000
+MOST_WORDS = 50
+LONGEST_WORD = 400
 LONGEST_CURSOR = 8_000
 
 
-@extend_schema_field(OpenApiTypes.STR)
+@extend_schema_field(
+    {
+        "type": "string",
+        "pattern": rf"^({RELATIVE.pattern}|{SECONDS.pattern}|\d{{4}}-\d\d-\d\d.*)$",
+        "example": "now-1h",
+    }
+)
 class Moment(serializers.Field[int, str, str, Any]):
     """ISO 8601, unix seconds or ``now-15m``; nanoseconds since 1970."""
 

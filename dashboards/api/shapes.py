@@ -11,6 +11,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field, inline_serializer
 from rest_framework import serializers as s
 
+from dashboards.api.fields import LATEST_S, RELATIVE
+from dashboards.metrics.catalogue import DIMENSIONS, METRICS, OPERATORS
+from dashboards.metrics.query import MOST_SERIES
 from switchgear.policy.vocabulary import FailureClass, Kind, Outcome, RefusalReason
 
 Fields = dict[str, s.Field[Any, Any, Any, Any]]
@@ -279,7 +282,14 @@ PROBLEM = shape(
 
 
 @extend_schema_field(
-    {"oneOf": [{"type": "string"}, {"type": "number"}], "example": "now-1h"}
+    {
+        "oneOf": [
+            {"type": "string", "pattern": f"^{RELATIVE.pattern}$"},
+            {"type": "string", "format": "date-time"},
+            {"type": "number", "minimum": 0, "maximum": LATEST_S},
+        ],
+        "example": "now-1h",
+    }
 )
 class When(s.JSONField):
     """ISO 8601, unix seconds or ``now-15m``."""
@@ -289,31 +299,69 @@ def _numbers() -> s.DictField:
     return s.DictField(child=maybe_amount())
 
 
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "string", "pattern": "^(auto|[1-9]\\d{0,5}[smhdw]?)$"},
+            {"type": "integer", "minimum": 1, "maximum": 1_000_000_000},
+        ]
+    }
+)
+class Step(s.JSONField):
+    """``auto``, seconds, or a length such as ``5m``."""
+
+
+@extend_schema_field(
+    {
+        "oneOf": [
+            {"type": "string", "nullable": True},
+            {"type": "array", "items": {"type": "string", "nullable": True}},
+        ]
+    }
+)
+class Wanted(s.JSONField):
+    """A word or null for a missing one; with ``in`` and ``not_in`` a list of them."""
+
+
+def metric() -> s.ChoiceField:
+    return s.ChoiceField([*METRICS])
+
+
+def dimension() -> s.ChoiceField:
+    return s.ChoiceField([*DIMENSIONS])
+
+
 METRICS_QUERY = shape(
     "MetricsQuery",
     {
         "from": When(required=False),
         "to": When(required=False),
-        "step": extend_schema_field(
-            {"oneOf": [{"type": "string", "enum": ["auto"]}, {"type": "integer"}]}
-        )(s.JSONField)(required=False),
-        "tz": s.CharField(required=False),
-        "metrics": s.ListField(child=s.CharField()),
-        "group_by": s.ListField(child=s.CharField(), required=False),
+        "step": Step(required=False),
+        "tz": s.CharField(required=False, help_text="A name such as Europe/Berlin."),
+        "metrics": s.ListField(child=metric(), min_length=1),
+        "group_by": s.ListField(child=dimension(), required=False),
         "filters": s.ListField(
             required=False,
             child=shape(
-                "Filter", {"field": text(), "op": text(), "value": s.JSONField()}
+                "Filter",
+                {
+                    "field": dimension(),
+                    "op": s.ChoiceField([*OPERATORS], required=False),
+                    "value": Wanted(),
+                },
             ),
         ),
         "order_by": s.ListField(
             required=False,
             child=shape(
                 "Order",
-                {"metric": text(), "dir": s.ChoiceField(["asc", "desc"])},
+                {
+                    "metric": metric(),
+                    "dir": s.ChoiceField(["asc", "desc"], required=False),
+                },
             ),
         ),
-        "limit": s.IntegerField(required=False),
+        "limit": s.IntegerField(required=False, min_value=1, max_value=MOST_SERIES),
         "other": s.BooleanField(required=False),
         "compare": s.ChoiceField(["previous_period"], required=False, allow_null=True),
     },
