@@ -20,21 +20,13 @@ from typing import NamedTuple
 from ingest import callrows
 from ingest.callrows import StoredCall
 from ingest.derive import derive
-from ingest.groups import Change, Groups, Staged, difference, regroup
-from ingest.records import Batch, Call
+from ingest.groups import Change, Staged, difference, regroup
+from ingest.records import Batch
 from ingest.rollup import contribution
+from ingest.spanrows import Arrival, Merge, TraceKey, store_spans, stored_spans
 from ingest.stores.base import Row, Transaction
 from ingest.ticks import TickBook
-from ingest.traces import (
-    Arrival,
-    Merge,
-    TraceCache,
-    TraceKey,
-    TraceState,
-    load,
-    merge,
-    stored_spans,
-)
+from ingest.traces import TraceCache, TraceState, load, merge
 
 # Above this a trace is derived now and then, not with every commit.
 LARGE_TRACE = 2_000
@@ -42,7 +34,6 @@ LARGEST_TRACE = 100_000
 LEAST_PAUSE_NS = 2_000_000_000
 PAUSE_FACTOR = 10
 
-BODY = ("id", "project_id", "received_at", "wire", "facts")
 TRACE = (
     "id",
     "project_id",
@@ -51,8 +42,8 @@ TRACE = (
     "spans",
     "touched_at",
     "derive_after",
+    "rooted",
 )
-SPAN = ("trace_id", "span_id", "body_id", "position", "received_at")
 
 Arrivals = dict[TraceKey, list[Arrival]]
 
@@ -62,15 +53,7 @@ class TraceRow(NamedTuple):
     version: int  # 0 when this commit made the row
     spans: int
     derive_after: int | None
-
-
-class Draft(NamedTuple):
-    """A call before and after, while the new one has no row yet."""
-
-    key: TraceKey
-    state: TraceState
-    old: StoredCall | None
-    new: Call | None
+    rooted: bool  # a span without a parent has come
 
 
 @dataclass(slots=True)
@@ -112,14 +95,14 @@ def write(
     }
     refused = refuse_surplus(batches, rows, merges)
     changed = {key: found for key, found in merges.items() if found}
-    drafts = [
-        draft
+    changes = [
+        change
         for key in changed
         if key in states
-        for draft in rederived(key, states[key])
+        for change in rederived(key, states[key])
     ]
-    store_calls(tx, books.ticks, drafts)
-    store_spans(tx, batches, rows, changed)
+    store_calls(tx, books.ticks, changes)
+    store_spans(tx, batches, {key: rows[key].id for key in changed}, changed)
     store_traces(tx, books, rows, states, changed, now_ns=now_ns)
     books.promise(states.items())
     return refused
@@ -146,7 +129,7 @@ def claim_traces(
         for project, traces in sorted(by_project.items())
         for row in tx.claim(
             "ingest_trace",
-            ("trace_id", "id", "version", "spans", "derive_after"),
+            ("trace_id", "id", "version", "spans", "derive_after", "rooted"),
             key="trace_id",
             values=traces,
             fixed={"project_id": project},
@@ -155,6 +138,7 @@ def claim_traces(
                 "spans": 0,
                 "touched_at": now_ns,
                 "derive_after": None,
+                "rooted": False,
             },
         )
     }
@@ -211,140 +195,72 @@ def refuse_surplus(
     return refused
 
 
-def rederived(key: TraceKey, state: TraceState) -> list[Draft]:
+def rederived(key: TraceKey, state: TraceState) -> list[Change]:
     """How the calls of a trace differ from what is stored."""
-    calls = {call.anchor: call for call in derive(list(state.spans.values()))}
-    drafts = [
-        Draft(key, state, old, None)
-        for anchor, old in state.calls.items()
-        if anchor not in calls
-    ]
-    for anchor, call in calls.items():
-        old = state.calls.get(anchor)
+    project, trace_id = key
+    stored = state.calls
+    calls = derive(list(state.spans.values()))
+    changes: list[Change] = []
+    if stored:
+        there = {call.anchor for call in calls}
+        changes = [
+            (project, trace_id, state, old, None)
+            for anchor, old in stored.items()
+            if anchor not in there
+        ]
+    for call in calls:
+        old = stored.get(call.anchor)
         if old is None or old.call != call:
-            drafts.append(Draft(key, state, old, call))
-    return drafts
+            changes.append((project, trace_id, state, old, call))
+    return changes
 
 
-def store_calls(tx: Transaction, ticks: TickBook, drafts: Sequence[Draft]) -> None:
+def store_calls(tx: Transaction, ticks: TickBook, changes: Sequence[Change]) -> None:
     """Write what changed about calls, and what that changes about the numbers."""
-    if not drafts:
+    if not changes:
         return
-    ids = iter(tx.ids("ingest_call", sum(draft.old is None for draft in drafts)))
-    changes = [
-        Change(
-            key[0],
-            key[1],
-            old.id if old is not None else next(ids),
-            state.id,
-            old,
-            new,
-        )
-        for key, state, old, new in drafts
-    ]
-    groups, staged = regroup(tx, changes)
+    fresh = iter(tx.ids("ingest_call", sum(change[3] is None for change in changes)))
+    rows = [old.id if old is not None else next(fresh) for _, _, _, old, _ in changes]
+    groups, staged = regroup(tx, changes, rows)
     there = [
-        (draft.state, change, change.new)
-        for draft, change in zip(drafts, changes, strict=True)
-        if change.new is not None
+        (row, project, state, old, call)
+        for row, (project, _, state, old, call) in zip(rows, changes, strict=True)
+        if call is not None
     ]
-    series = ticks.series(tx, [(change.project_id, call) for _, change, call in there])
+    series = ticks.series(tx, [(project, call) for _, project, _, _, call in there])
     ticks.stage(tx, staged + plain(changes))
     inserts: list[Row] = []
     replaces: list[Row] = []
-    for (state, change, call), words in zip(there, series, strict=True):
-        stored = placed(change, call, groups)
+    for (row, project, state, old, call), words in zip(there, series, strict=True):
+        response = groups[project, call.response_id].row if call.response_id else None
+        stored = StoredCall(row, state.id, response, call)
         state.calls[call.anchor] = stored
-        into = inserts if change.old is None else replaces
-        into.append(callrows.row(change.project_id, stored, words))
-    gone = [old for _, _, _, _, old, new in changes if old is not None and new is None]
+        into = inserts if old is None else replaces
+        into.append(callrows.row(project, stored, words))
     tx.insert("ingest_call", callrows.COLUMNS, inserts)
     tx.replace("ingest_call", callrows.COLUMNS, replaces)
-    tx.delete("ingest_call", [old.id for old in gone])
-    for draft in drafts:
-        if draft.old is not None and draft.new is None:
-            del draft.state.calls[draft.old.call.anchor]
-
-
-def placed(change: Change, call: Call, groups: Groups) -> StoredCall:
-    response = None
-    if call.response_id:
-        response = groups[change.project_id, call.response_id].row
-    return StoredCall(change.id, change.trace, response, call)
+    gone = [
+        (state, old)
+        for _, _, state, old, call in changes
+        if old is not None and call is None
+    ]
+    tx.delete("ingest_call", [old.id for _, old in gone])
+    for state, old in gone:
+        del state.calls[old.call.anchor]
 
 
 def plain(changes: Iterable[Change]) -> list[Staged]:
     """What the calls without a response id add and take away."""
     staged: list[Staged] = []
-    for project, _, _, _, old, new in changes:
+    for project, _, _, old, new in changes:
         before = after = None
         if old is not None and not old.call.response_id:
             before = contribution(old.call)
         if new is not None and not new.response_id:
             after = contribution(new)
-        staged += difference(project, before, after)
+        if before != after:
+            staged += difference(project, before, after)
     return staged
-
-
-def store_spans(
-    tx: Transaction,
-    batches: Sequence[Batch],
-    rows: dict[TraceKey, TraceRow],
-    changed: dict[TraceKey, Merge],
-) -> None:
-    """Write each body that is needed once, and where every span is in it."""
-    used = {
-        arrival[1]
-        for found in changed.values()
-        for arrival in (*found.fresh.values(), *found.overtaken.values())
-        if arrival is not None
-    }
-    numbers = sorted(used)
-    bodies = dict(zip(numbers, tx.ids("ingest_body", len(numbers)), strict=True))
-    tx.insert(
-        "ingest_body",
-        BODY,
-        [
-            (row, batch.project_id, batch.received_ns, batch.wire, batch.facts)
-            for number, row in bodies.items()
-            for batch in (batches[number],)
-        ],
-    )
-    tx.insert(
-        "ingest_span",
-        SPAN,
-        [
-            (rows[key].id, name, bodies[number], position, found.received.get(name))
-            for key, found in changed.items()
-            for name, (_, number, position) in found.fresh.items()
-        ],
-    )
-    for key, found in changed.items():
-        for name, arrival in found.overtaken.items():
-            move_span(tx, rows[key].id, name, arrival, bodies, found)
-
-
-def move_span(
-    tx: Transaction,
-    trace: int,
-    name: bytes,
-    arrival: Arrival | None,
-    bodies: dict[int, int],
-    found: Merge,
-) -> None:
-    received = found.received.get(name)
-    if arrival is None:
-        tx.execute(
-            "UPDATE ingest_span SET received_at=%s WHERE trace_id=%s AND span_id=%s",
-            (received, trace, name),
-        )
-        return
-    _, number, position = arrival
-    tx.execute(
-        "UPDATE ingest_span SET body_id=%s, position=%s, received_at=%s "
-        "WHERE trace_id=%s AND span_id=%s",
-        (bodies[number], position, received, trace, name),
-    )
 
 
 def store_traces(
@@ -365,7 +281,10 @@ def store_traces(
             states[key].version = version
         else:
             waits = row.derive_after or now_ns + pause_ns(books, spans)
-        written.append((row.id, *key, version, spans, now_ns, waits))
+        rooted = bool(row.rooted) or any(
+            not arrival[0].parent_id for arrival in found.fresh.values()
+        )
+        written.append((row.id, *key, version, spans, now_ns, waits, rooted))
     tx.replace("ingest_trace", TRACE, written)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from ingest import callrows
 from ingest.callrows import StoredCall
@@ -20,23 +19,16 @@ from ingest.derive.responses import decide
 from ingest.records import Call
 from ingest.rollup import Contribution, contribution
 from ingest.stores.base import Transaction
+from ingest.traces import TraceState
 
 Staged = tuple[int, int, Contribution]  # sign, project, what it adds
 # ``Response.winner`` of a row this transaction made, and where none has ended.
 NEW, NOBODY = 0, -1
 
 
-class Change(NamedTuple):
-    """A call before and after a commit; ``None`` on the side where it is not."""
-
-    project_id: int
-    trace_id: bytes
-    id: int
-    trace: int  # row of the trace
-    old: StoredCall | None
-    new: Call | None
-
-
+# A call before and after a commit, None on the side where it is not:
+# project, trace id, state of the trace, before, after.
+Change = tuple[int, bytes, TraceState, StoredCall | None, Call | None]
 Member = tuple[bytes, Call]  # trace id, call
 
 
@@ -52,9 +44,14 @@ class Group:
 Groups = dict[tuple[int, bytes], Group]
 
 
-def regroup(tx: Transaction, changes: Sequence[Change]) -> tuple[Groups, list[Staged]]:
-    """Decide every response id the changes touch; what that adds and takes away."""
-    groups = touched(changes)
+def regroup(
+    tx: Transaction, changes: Sequence[Change], rows: Sequence[int]
+) -> tuple[Groups, list[Staged]]:
+    """Decide every response id the changes touch; what that adds and takes away.
+
+    ``rows`` are the rows of the changed calls.
+    """
+    groups = touched(changes, rows)
     if not groups:
         return groups, []
     claim(tx, groups)
@@ -79,9 +76,9 @@ def regroup(tx: Transaction, changes: Sequence[Change]) -> tuple[Groups, list[St
     return groups, staged
 
 
-def touched(changes: Iterable[Change]) -> Groups:
+def touched(changes: Iterable[Change], rows: Iterable[int]) -> Groups:
     groups: Groups = defaultdict(Group)
-    for project, trace_id, row, _, old, new in changes:
+    for row, (project, trace_id, _, old, new) in zip(rows, changes, strict=True):
         if old is not None and old.call.response_id:
             groups[project, old.call.response_id].leaving.add(row)
         if new is not None and new.response_id:

@@ -61,6 +61,7 @@ class Trace(models.Model):
     spans = models.IntegerField(default=0)
     touched_at = models.BigIntegerField()  # ns, last commit that changed it
     derive_after = models.BigIntegerField(null=True)  # ns; large traces wait, durably
+    rooted = models.BooleanField(default=False)  # a span without a parent has come
 
     class Meta:
         db_table = "ingest_trace"
@@ -78,6 +79,12 @@ class Trace(models.Model):
                 fields=["derive_after"],
                 name="trace_waits",
                 condition=models.Q(derive_after__isnull=False),
+            ),
+            # Live boards show what arrives before its root.
+            models.Index(
+                fields=["project_id", "touched_at"],
+                name="trace_arriving",
+                condition=models.Q(rooted=False),
             ),
         ]
 

@@ -8,26 +8,19 @@ both. What does not fit is read again: from the bodies for spans, from call rows
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
-import zstandard
 
 from ingest import callrows
 from ingest.callrows import StoredCall
 from ingest.records import Span, version_order
+from ingest.spanrows import Arrival, Merge, TraceKey, stored_spans
 from ingest.stores.base import Transaction
 
-TraceKey = tuple[int, bytes]  # project, trace id
-# A span in a commit: itself, the number of its batch, its position there.
-Arrival = tuple[Span, int, int]
-
 CAPACITY_SPANS = 30_000
-
-_unpack_raw = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
-_unpack_span = msgspec.msgpack.Decoder(Span).decode
 
 
 @dataclass(slots=True)
@@ -38,18 +31,6 @@ class TraceState:
     version: int
     spans: dict[bytes, Span] = field(default_factory=dict)
     calls: dict[bytes, StoredCall] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Merge:
-    """What arrivals change: spans that are new, and those whose row moves."""
-
-    fresh: dict[bytes, Arrival] = field(default_factory=dict)
-    overtaken: dict[bytes, Arrival | None] = field(default_factory=dict)
-    received: dict[bytes, int] = field(default_factory=dict)  # of an earlier version
-
-    def __bool__(self) -> bool:
-        return bool(self.fresh or self.overtaken)
 
 
 class TraceCache:
@@ -85,40 +66,6 @@ def load(tx: Transaction, rows: dict[int, int]) -> dict[int, TraceState]:
     for stored in callrows.stored_calls(tx, key="c.trace_id", values=rows):
         states[stored.trace].calls[stored.call.anchor] = stored
     return states
-
-
-def stored_spans(
-    tx: Transaction,
-    key: str,
-    values: Iterable[object],
-    *,
-    where: str = "",
-    parameters: tuple[object, ...] = (),
-) -> list[tuple[int, Span]]:
-    """Spans as they count, with the row of their trace; each body is opened once."""
-    places = tx.lookup(
-        "ingest_span",
-        ("body_id", "position", "trace_id", "received_at"),
-        key=key,
-        values=values,
-        where=where,
-        parameters=parameters,
-    )
-    by_body = defaultdict(list)
-    for body, position, trace, received in places:
-        by_body[body].append((position, trace, received))
-    spans: list[tuple[int, Span]] = []
-    opened = zstandard.ZstdDecompressor()
-    for body, facts in tx.lookup(
-        "ingest_body", ("id", "facts"), key="id", values=by_body
-    ):
-        packed = _unpack_raw(opened.decompress(facts))
-        for position, trace, received in by_body[body]:
-            span = _unpack_span(packed[position])
-            if received is not None:
-                span = msgspec.structs.replace(span, received_ns=received)
-            spans.append((trace, span))
-    return spans
 
 
 def merge(spans: dict[bytes, Span], arrivals: Iterable[Arrival]) -> Merge:

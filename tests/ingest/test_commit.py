@@ -249,3 +249,20 @@ def test_a_commit_that_fails_leaves_neither_rows_nor_memory(
     assert isinstance(failed, Exception)
     assert total(store, project, "calls") == 2
     assert len(span_rows(store, project)) == 2
+
+
+def rooted(store, project):
+    with store.read() as tx:
+        rows = tx.select(
+            "SELECT rooted FROM ingest_trace WHERE project_id=%s", (project,)
+        )
+    return [bool(row[0]) for row in rows]
+
+
+def test_a_trace_says_whether_its_root_has_come(store, desk, project):
+    send(desk, project, span(2, parent=1))
+    before = rooted(store, project)
+    send(desk, project, span(1))
+    send(desk, project, span(3, parent=1))
+
+    assert (before, rooted(store, project)) == ([False], [True])
