@@ -24,7 +24,6 @@ from ingest.records import Category, Coverage, Span
 from switchgear.policy.vocabulary import RETRYABLE, FailureClass
 
 _CLASSES = frozenset(word.value for word in FailureClass)
-_REPEATABLE = frozenset({Category.HTTP, Category.RPC})
 
 
 class Shown(NamedTuple):
@@ -151,7 +150,10 @@ def _repeated(trace: Trace, wire: list[int]) -> Requests | None:
     rows: dict[tuple[int, str], list[int]] = {}
     for place in wire:
         span = trace.spans[place]
-        if span.category in _REPEATABLE and span.name:
+        # A method without a URL may go anywhere.
+        if span.category is Category.RPC or (
+            span.category is Category.HTTP and " " in span.name
+        ):
             rows.setdefault((trace.parents[place], span.name), []).append(place)
     best: Requests | None = None
     for row in rows.values():

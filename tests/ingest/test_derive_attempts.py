@@ -176,7 +176,14 @@ REQUESTS = {
 def test_requests(case):
     requests, attempts = REQUESTS[case]
     spans = [
-        http(2 + n, 10 * n, 10 * n + 9, inside=1, name=name, failed=failed)
+        http(
+            2 + n,
+            10 * n,
+            10 * n + 9,
+            inside=1,
+            name=f"GET {name}".strip(),
+            failed=failed,
+        )
         for n, (name, failed) in enumerate(requests)
     ]
 
