@@ -34,6 +34,7 @@ PENDING_BYTES = 64 << 20
 COMMIT_SPANS = 8_000
 LINGER_S = 0.001
 UPKEEP_S = 0.25
+IDLE_UPKEEP_S = 5.0
 HEARTBEAT_NS = 10_000_000_000
 
 T = TypeVar("T")
@@ -81,13 +82,21 @@ class Writer:
             self._spans += len(batch.spans)
             self._bytes += size(batch)
             self._pending.append(job)
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="telemetry-writer", daemon=True
-                )
-                self._thread.start()
+            self._start()
             self._changed.notify()
         return job.future
+
+    def start(self) -> None:
+        """Begin before the first export, with what earlier processes left undone."""
+        with self._changed:
+            self._start()
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._run, name="telemetry-writer", daemon=True
+            )
+            self._thread.start()
 
     def drain(self) -> None:
         """Take no more, answer all that was taken, end the thread."""
@@ -210,19 +219,33 @@ class Desk:
 
     def upkeep(self) -> None:
         """What is due between commits; trouble here is for the log, and for later."""
-        if self._books is None or time.monotonic() < self._upkeep_at:
+        if time.monotonic() < self._upkeep_at:
             return
         try:
-            self._heartbeat(self._books)
-            self._fold(self._books)
-            self._derive(self._books)
+            if self._books is None and self._anything_left():
+                self._register()
+            if self._books is not None:
+                self._heartbeat(self._books)
+                self._fold(self._books)
+                self._derive(self._books)
         except WriterClosed:
             self._books = None
         except Busy as error:
             logger.warning("telemetry.refused", extra={"reason": str(error)})
         except Exception:
             logger.exception("telemetry.upkeep_failed")
-        self._upkeep_at = time.monotonic() + UPKEEP_S
+        pause = UPKEEP_S if self._books is not None else IDLE_UPKEEP_S
+        self._upkeep_at = time.monotonic() + pause
+
+    def _anything_left(self) -> bool:
+        """Has a process that ended left traces to derive or ticks to fold?"""
+        with self.store.read() as tx:
+            return bool(
+                tx.select(
+                    "SELECT 1 FROM ingest_writer WHERE NOT closed UNION ALL "
+                    "SELECT 1 FROM ingest_trace WHERE derive_after IS NOT NULL LIMIT 1"
+                )
+            )
 
     def _heartbeat(self, books: Books) -> None:
         now_ns = time.time_ns()
@@ -286,6 +309,7 @@ def resolve(answered: Iterable[tuple[Job, Answer]]) -> None:
 
 
 _writer = Writer()
+start = _writer.start
 submit = _writer.submit
 drain = _writer.drain
 trouble = _writer.trouble

@@ -14,6 +14,7 @@ from ingest.records import Batch
 from ingest.stores import open_store
 from ingest.ticks import TickBook, WriterClosed
 from ingest.writer import Writer
+from tests.ingest.conftest import announce_nothing
 from tests.ingest.telemetry import batch, calls_of, new_project, span
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -285,3 +286,37 @@ def test_ticks_are_folded_between_commits(store, desk, project, monkeypatch):
             (project,),
         )
     assert rollups[0][0] > 0
+
+
+def test_a_server_that_starts_finishes_what_another_left(
+    store, desk, new_desk, project
+):
+    desk.store_batches([batch(project, [span(1)])])
+    before = len(writers(store))
+
+    new_desk().upkeep()
+
+    assert len(writers(store)) == before + 1
+
+
+@pytest.mark.usefixtures("django_db_setup")
+def test_a_writer_may_start_before_the_first_export():
+    started = Writer(announce=announce_nothing)
+
+    started.start()
+    started.start()
+    running = started.trouble()
+    started.drain()
+
+    assert running is None
+    assert not started._thread.is_alive()
+
+
+def test_a_server_with_nothing_left_writes_nothing(store, new_desk):
+    with store.begin() as tx:
+        tx.execute("UPDATE ingest_writer SET closed=%s", (True,))
+    before = writers(store)
+
+    new_desk().upkeep()
+
+    assert writers(store) == before
