@@ -8,6 +8,7 @@ import http.client
 import json
 import logging
 import socket
+import time
 import zlib
 
 import pytest
@@ -47,6 +48,11 @@ def store(running):
 @pytest.fixture
 def sender(running, store):
     yield running[0]
+    # A connection that was cut is noticed by the server a moment later.
+    for _ in range(500):
+        if receiver.budget.held == 0:
+            break
+        time.sleep(0.01)
     assert receiver.budget.held == 0
 
 
