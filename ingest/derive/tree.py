@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import attrgetter
 
+from msgspec.structs import replace
+
 from ingest.records import Span, version_order
 
 _by_start = attrgetter("start_ns", "span_id")
@@ -28,18 +30,22 @@ def grow(spans: Sequence[Span]) -> tuple[list[Span], list[int]]:
 
 
 def _latest(spans: Sequence[Span]) -> Sequence[Span]:
-    """The greatest version of each span; of equal ones the first that came in."""
+    """The greatest version of each span, received when its first version was."""
     latest = {span.span_id: span for span in spans}
     if len(latest) == len(spans):
         return spans
-    ranks: dict[bytes, tuple[tuple[bool, int, int, bytes], int, bool]] = {}
+    versions: dict[bytes, list[Span]] = {}
     for span in spans:
-        rank = (version_order(span), -span.received_ns, not span.future)
-        known = ranks.get(span.span_id)
-        if known is None or rank > known:
-            ranks[span.span_id] = rank
-            latest[span.span_id] = span
-    return list(latest.values())
+        versions.setdefault(span.span_id, []).append(span)
+    return [_greatest(told) if len(told) > 1 else told[0] for told in versions.values()]
+
+
+def _greatest(versions: list[Span]) -> Span:
+    greatest = max(versions, key=lambda span: (version_order(span), not span.future))
+    first = min(span.received_ns for span in versions)
+    if greatest.received_ns == first:
+        return greatest
+    return replace(greatest, received_ns=first)
 
 
 def _renumbered(spans: list[Span], parents: list[int]) -> tuple[list[Span], list[int]]:

@@ -377,9 +377,10 @@ def test_the_greatest_version_counts_whatever_came_first():
         assert only(versions).ended_ns == at(19)
 
 
-def test_of_equal_versions_the_first_received_counts():
+@pytest.mark.parametrize("weight", [1, 3, 5])
+def test_whatever_version_counts_it_was_received_when_the_first_was(weight):
     first = tool(1, 0, 0, start_ns=0, end_ns=0)
-    again = tool(1, 0, 0, start_ns=0, end_ns=0, received_ns=RECEIVED + 9)
+    again = tool(1, 0, 0, start_ns=0, end_ns=0, received_ns=RECEIVED + 9, weight=weight)
 
     assert only([again, first]).ended_ns == RECEIVED
     assert only([first, again]).ended_ns == RECEIVED
