@@ -8,13 +8,14 @@ import json
 import math
 import re
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+Value = TypeVar("Value")
 SECOND_NS = 1_000_000_000
 # 1970 to the year 2100: whatever is later is a slip of the keyboard.
 LATEST_S = 4_102_444_800
@@ -28,6 +29,13 @@ LONGEST_WORD = 400
 LONGEST_CURSOR = 8_000
 
 
+class Strict(serializers.Field[Value, str, str, Any], Generic[Value]):
+    """A form leaves out what is empty; here it is a value, and mostly a wrong one."""
+
+    def get_value(self, dictionary: Any) -> Any:
+        return dictionary.get(self.field_name, serializers.empty)
+
+
 @extend_schema_field(
     {
         "type": "string",
@@ -35,7 +43,7 @@ LONGEST_CURSOR = 8_000
         "example": "now-1h",
     }
 )
-class Moment(serializers.Field[int, str, str, Any]):
+class Moment(Strict[int]):
     """ISO 8601, unix seconds or ``now-15m``; nanoseconds since 1970."""
 
     default_error_messages = {
@@ -126,7 +134,7 @@ def split(values: list[str]) -> list[str]:
 
 
 @extend_schema_field(OpenApiTypes.STR)
-class Cursor(serializers.Field[tuple[Any, ...], str, str, Any]):
+class Cursor(Strict[tuple[Any, ...]]):
     """The opaque ``next`` of a list: a position, as JSON in base64url."""
 
     default_error_messages = {"invalid_cursor": "This is no cursor of this list."}

@@ -122,7 +122,7 @@ BAD = {
     "limit": ["0", "501", "-1", "many", "1.5", "9" * 400],
     "next": ["garbage", "W10=", "a" * 9000],
     "from": ["yesterday", "now+1h", "99999999999999", "\x00"],
-    "to": ["tomorrow", "1960-01-01"],
+    "to": ["tomorrow", "1960-01-01", ""],
     "outcome": ["happy", "ok,happy", "\x00"],
     "failure_class": ["bad luck"],
     "refusal_reason": ["no"],
