@@ -15,7 +15,7 @@ from dashboards.keyfigures import rates, success
 from dashboards.wording import NBSP
 
 OTHER = "__other__"
-NAMELESS = {"tenant": "no tenant"}
+ARRIVING = "(arriving)"
 # Until targets carry objectives of their own, these decide what is written in colour.
 BAD_ERROR_RATE = 0.03
 HIGH_AMPLIFICATION = 1.3
@@ -25,11 +25,20 @@ Row = dict[str, Any]
 
 
 def board(
-    answer: Mapping[str, Any], view: View, window: Window, slots: Mapping[str, int]
+    answer: Mapping[str, Any],
+    view: View,
+    window: Window,
+    slots: Mapping[str, int],
+    *,
+    arriving: int = 0,
 ) -> dict[str, Any]:
+    """``arriving`` of the calls without a name may get one when their root comes."""
     named = [s for s in answer["series"] if s["labels"][view.dimension] != OTHER]
     rest = [s for s in answer["series"] if s["labels"][view.dimension] == OTHER]
     rows = {_key(s, view): _row(s, view, window, slots) for s in named}
+    if "none" in rows:
+        calls = next(s for s in named if _key(s, view) == "none")["totals"]["calls"]
+        rows["none"] |= _nameless(view, calls, min(arriving, calls))
     total = answer["meta"]["series_total"]
     return {
         "dimension": view.dimension,
@@ -55,7 +64,8 @@ def _row(
     name = series["labels"][view.dimension]
     hours = window.seconds / HOUR
     return {
-        "name": NAMELESS.get(view.dimension, "unnamed") if name is None else name,
+        "name": name,
+        "note": "",
         "value": name,
         "slot": slots.get(name, 0) if name is not None else 0,
         "rate": wording.rate(totals["calls"] / window.seconds),
@@ -66,6 +76,13 @@ def _row(
         "p95": wording.duration_with_unit(totals["latency_ms.p95"]),
         **_money(totals, hours),
     }
+
+
+def _nameless(view: View, calls: int, arriving: int) -> Row:
+    if calls and arriving == calls:
+        return {"name": ARRIVING}
+    note = f"{arriving:,} arriving" if arriving else ""
+    return {"name": f"no {view.dimension}", "note": note}
 
 
 def _lift(totals: Mapping[str, Any]) -> Row:

@@ -16,7 +16,7 @@ from dashboards import colours, figures, metrics
 from dashboards.address import ALL, DAY, TOP, View, Window
 from dashboards.board import OTHER, board
 from dashboards.keyfigures import key_figures, outcome_totals
-from ingest.queries.presence import first_call, in_flight, presence
+from ingest.queries.presence import arriving, first_call, in_flight, presence
 
 Answer = dict[str, Any]
 
@@ -50,6 +50,7 @@ OVERVIEW_METRICS = (
     "latency_ms.p99",
 )
 LATE_S = 30  # behind by more, the page says until when its numbers are complete
+ARRIVING_S = 60  # a root that is later than that will hardly come
 SURELY_STORED_S = 6 * DAY  # calls older than that may have been deleted
 
 
@@ -67,7 +68,9 @@ def live(project_id: int, view: View, *, now: float) -> dict[str, Any]:
         "kpis": key_figures(totals, values, previous, window),
         "outcomes": outcome_totals(totals, OUTCOME_METRICS),
         "figures": _figures(seen["timestamps"], values, view, window),
-        "board": board(groups, view, window, slots),
+        "board": board(
+            groups, view, window, slots, arriving=_arriving(project_id, view, now)
+        ),
         "empty": None if totals["calls"] else _empty(project_id, view, window, now),
     }
 
@@ -169,6 +172,13 @@ def _meta(
 def _in_flight(project_id: int, view: View) -> int | None:
     """Of the whole project: rows of running calls know no filter."""
     return in_flight(project_id) if view.live and not view.filters() else None
+
+
+def _arriving(project_id: int, view: View, now: float) -> int:
+    """Calls whose tenant may still come; only tenants come from roots."""
+    if view.dimension != "tenant" or not view.live:
+        return 0
+    return arriving(project_id, since_ns=int(now - ARRIVING_S) * 1_000_000_000)
 
 
 def _comparable(project_id: int, window: Window, now: float) -> bool:

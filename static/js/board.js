@@ -55,6 +55,7 @@ export class Board {
     const colour = numbers.slot ? `var(--c${numbers.slot})` : 'var(--c-other)';
     const name = $('.ent', row);
     setText($('b', name), numbers.name);
+    setText($('.sub', name), numbers.note);
     setAttribute(name, 'title', numbers.name);
     const link = numbers.value === null ? null : this.linkTo(this.dimension, numbers.value);
     if (link) setAttribute(name, 'href', link); else name.removeAttribute('href');

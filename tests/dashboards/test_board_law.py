@@ -110,6 +110,19 @@ def test_growth_is_told_when_the_period_before_was_seen_whole(project):
     assert shown(project)["kpis"]["calls"]["foot"] == ("+100\u00a0% on the hour before")
 
 
+def test_calls_are_arriving_until_their_root_says_whose_they_are(project):
+    begin = time.time_ns() - 5 * SECOND
+    child = tool("search", 2)
+    store(project, export(b"\7" * 16, child, start_ns=begin))
+    assert shown(project, tab="tenants")["board"]["rows"]["none"]["name"] == (
+        "(arriving)"
+    )
+
+    store(project, export(b"\7" * 16, agent(1, tenant__id="acme"), start_ns=begin))
+
+    assert shown(project, tab="tenants")["board"]["order"] == ["=acme"]
+
+
 def test_a_call_that_has_not_ended_is_in_flight(project):
     request = some_trace(1)
     for span in request.resource_spans[0].scope_spans[0].spans:

@@ -233,3 +233,22 @@ def test_calls_without_a_tenant_have_a_row_of_their_own():
 
     assert shown["rows"]["none"]["name"] == "no tenant"
     assert shown["rows"]["none"]["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("arriving", "name", "note"),
+    [
+        (0, "no tenant", ""),
+        (12, "no tenant", "12 arriving"),
+        (7140, "(arriving)", ""),
+        (9999, "(arriving)", ""),
+    ],
+)
+def test_calls_whose_root_has_not_come_are_arriving(arriving, name, note):
+    tenants = answer((None, BUSY))
+    tenants["series"][0]["labels"] = {"tenant": None}
+
+    shown = board(tenants, View(tab="tenants"), WINDOW, {}, arriving=arriving)
+
+    row = shown["rows"]["none"]
+    assert (row["name"], row["note"]) == (name, note)
