@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from controlplane.scope import Scope
 from dashboards import metrics
-from dashboards.api import shapes
+from dashboards.api import metrics_shapes as shapes
 from dashboards.api.endpoint import Endpoint, describe
 from dashboards.api.parameters import MetricsParameters, Parameters
 from dashboards.api.problems import Invalid
