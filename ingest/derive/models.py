@@ -64,27 +64,30 @@ def model_calls(trace: Trace) -> list[Draft]:
 
 
 def _mirrored(trace: Trace) -> dict[int, int]:
-    """Failures the provider's own SDK tells beside, not inside, an instrumentation.
+    """What the provider's own SDK tells beside, not inside, an instrumentation.
 
-    Answers told twice share a response id; failures have none. The native span lies
-    within the time of the other, of the same parent and model, and each has one.
+    Answers told twice share a response id; failures, and streams in some senders, have
+    none. The native span lies within the time of the other, of the same parent and
+    model, both failed or neither, and each has one.
     """
     natives = [
         place
         for place, span in enumerate(trace.spans)
-        if span.native and span.failed and span.category is Category.MODEL
+        if span.native and span.category is Category.MODEL and span.parent_id
     ]
     if not natives:
         return {}
-    beside: dict[bytes, deque[int]] = {}
-    for place in sorted(range(len(trace.spans)), key=trace.order):
-        span = trace.spans[place]
-        if span.failed and not span.native and span.category is Category.MODEL:
-            beside.setdefault(span.parent_id, deque()).append(place)
+    beside: dict[bytes, list[int]] = {}
+    for place, span in enumerate(trace.spans):
+        if span.category is Category.MODEL and not (span.native or span.response_id):
+            beside.setdefault(span.parent_id, []).append(place)
+    waiting = {
+        parent: deque(sorted(places, key=trace.order))
+        for parent, places in beside.items()
+    }
     found: dict[int, int] = {}
-    for place in sorted(natives, key=trace.order):
-        parent = trace.spans[place].parent_id
-        others = beside.get(parent) if parent else None
+    for place in sorted(natives, key=trace.order) if waiting else ():
+        others = waiting.get(trace.spans[place].parent_id)
         # In order of start: what ended before this one began is nobody's any more.
         while others and trace.ends[others[0]] <= trace.starts[place]:
             others.popleft()
@@ -94,10 +97,12 @@ def _mirrored(trace: Trace) -> dict[int, int]:
 
 
 def _lies_within(trace: Trace, place: int, other: int) -> bool:
+    one, around = trace.spans[place], trace.spans[other]
     return (
         trace.starts[other] <= trace.starts[place]
         and trace.starts[place] <= trace.ends[place] <= trace.ends[other]
-        and same_model(trace.spans[place].name, trace.spans[other].name)
+        and one.failed is around.failed
+        and same_model(one.name, around.name)
     )
 
 

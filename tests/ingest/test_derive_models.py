@@ -305,6 +305,27 @@ BESIDE = {
         ],
         {"2 gpt-4o": ("failed", 2, 2)},
     ),
+    "an answer without an id": (
+        [
+            model(2, 0, 9, inside=1),
+            model(3, 1, 8, inside=1, native=True, response_id=b"r", attempts=2),
+        ],
+        {"2 gpt-4o": ("recovered", 2, 1)},
+    ),
+    "an answer with an id, which tells by itself": (
+        [
+            model(2, 0, 9, inside=1, response_id=b"r"),
+            model(3, 1, 8, inside=1, native=True, response_id=b"r"),
+        ],
+        {"2 gpt-4o": ("ok", 1, 0), "3 gpt-4o": ("ok", 1, 0)},
+    ),
+    "an answer within a failure": (
+        [
+            model(2, 0, 9, inside=1, failed="timeout"),
+            model(3, 1, 8, inside=1, native=True, response_id=b"r"),
+        ],
+        {"2 gpt-4o": ("failed", 1, 1), "3 gpt-4o": ("ok", 1, 0)},
+    ),
     "of another model": (
         [
             model(2, 0, 9, inside=1, failed="timeout"),
@@ -334,7 +355,7 @@ BESIDE = {
 
 
 @pytest.mark.parametrize("case", BESIDE)
-def test_a_failure_told_by_the_native_sdk_beside_another_span(case):
+def test_the_native_sdk_tells_beside_another_span(case):
     spans, expected = BESIDE[case]
 
     assert told([agent(1, 0, 99), *spans]) == expected
@@ -413,3 +434,13 @@ def test_the_response_id_of_a_wrapped_call_is_that_of_its_answer():
     call = only(spans)
 
     assert (call.response_id, call.rank) == (b"answer", (1, 1, 2, 0))
+
+
+def test_of_two_answers_below_one_wrapper_the_later_names_the_call():
+    spans = [
+        model(2, 0, 50),
+        model(3, 1, 9, inside=2, response_id=b"first"),
+        model(4, 20, 49, inside=2, response_id=b"second"),
+    ]
+
+    assert only(spans).response_id == b"second"
