@@ -9,9 +9,10 @@ from random import Random
 from dashboards.demo import world
 
 # A day at the full rate would take minutes to send; the customers came lately.
-THINNEST = 0.1
-FADES_S = 1800.0
-SETTLE_S = 40  # a run may last this long, and the past must be over
+THINNEST = 0.08
+FADES_S = 5400.0
+# Runs that began within this may not be over: they are told live.
+SETTLE_S = 40
 
 
 def moments(

@@ -26,7 +26,7 @@ from opentelemetry.sdk.trace.export import (
 from opentelemetry.trace import Tracer
 
 from dashboards.demo import world
-from dashboards.demo.backlog import moments
+from dashboards.demo.backlog import SETTLE_S, moments
 from dashboards.demo.exporting import Gather, Later, exporter
 from dashboards.demo.services import FLEET, Service
 
@@ -91,11 +91,11 @@ def live(
     provider.add_span_processor(later)
     tracer = tracer_of(provider)
     rng = Random(f"{SEED} {service.name}")  # noqa: S311  a simulation
-    began_s, next_s = now_s, now_s
+    next_s = now_s - SETTLE_S
     while not stop.wait(TICK_S):
         now_ns = time.time_ns()
         while next_s * 1e9 <= now_ns:
-            service.run(tracer, rng, int(next_s * 1e9), live_from_s=began_s)
+            service.run(tracer, rng, int(next_s * 1e9), live_from_s=now_s)
             next_s += rng.expovariate(service.runs_per_s * world.busy(next_s))
         later.release(now_ns)
     # What is not sent yet is lost: the server that would take it is stopping too.
