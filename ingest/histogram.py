@@ -7,17 +7,23 @@ that none is negative). What is shorter than 1 us counts as 1 us, what is longer
 a day as a day.
 
 Cells are a dict from cell to count, and counts are signed: a correction is a negative
-count in another row. Packed they are that dict as MessagePack: four bytes a cell, and
-no Python runs per cell when a few counts are added to a row that has many.
+count in another row. Few cells are packed as that dict in MessagePack. Many are packed
+as the counts of all cells from the first filled to the last, 64 bits each and
+compressed: readers add those up as one long integer (``Pile``), which takes a third
+of the time, and they take a quarter of the space.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import sys
+from array import array
+from bisect import bisect_left, bisect_right
 from itertools import accumulate
 from math import ceil, floor, log2
+from threading import local
 
 import msgspec
+import zstandard
 
 Cells = dict[int, int]
 
@@ -27,6 +33,25 @@ _DAY_US = 86_400_000_000
 _BASE: float = 2.0 ** (1 / _CELLS_PER_DOUBLING)
 LAST_CELL = ceil(log2(_DAY_US) * _CELLS_PER_DOUBLING)
 
+# From this many filled cells on, all of them are packed.
+_MANY = 48
+_DENSE = b"\xc1"  # no MessagePack begins with it
+_LANE = 64
+_HALF = 1 << (_LANE - 1)
+_BIAS = sum(_HALF << (_LANE * cell) for cell in range(LAST_CELL + 1))
+if sys.byteorder != "little":
+    raise AssertionError
+
+
+class _Codec(local):
+    """Compression has state, so every thread has its own."""
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(level=1).compress
+        self.decompress = zstandard.ZstdDecompressor().decompress
+
+
+_codec = _Codec()
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(dict[int, int]).decode
 
@@ -46,11 +71,73 @@ def pack(cells: Cells | None) -> bytes | None:
         return None
     if 0 in cells.values():
         return pack({cell: count for cell, count in cells.items() if count})
-    return _encode(cells)
+    if len(cells) < _MANY or min(cells.values()) < 0:
+        return _encode(cells)
+    first = min(cells)
+    counts = [0] * (max(cells) - first + 1)
+    for cell, count in cells.items():
+        counts[cell - first] = count
+    lanes = array("Q", counts).tobytes()
+    return _DENSE + first.to_bytes(2, "little") + _codec.compress(lanes)
 
 
 def unpack(packed: bytes) -> Cells:
-    return _decode(packed)
+    if packed[:1] != _DENSE:
+        return _decode(packed)
+    first, lanes = _lanes(packed)
+    return {cell: n for cell, n in enumerate(array("Q", lanes), first) if n}
+
+
+def _lanes(packed: bytes) -> tuple[int, bytes]:
+    first = int.from_bytes(packed[1:3], "little")
+    return first, _codec.decompress(packed[3:])
+
+
+class Pile:
+    """Stored histograms added up, fast: many rows in, quantiles out.
+
+    Counts of one cell are 64 bits of a long integer. Those bits borrow from each
+    other once something was taken away, so then a bias keeps them positive.
+    """
+
+    __slots__ = ("_cells", "_signed", "_sum")
+
+    def __init__(self) -> None:
+        self._sum = 0
+        self._cells: Cells = {}
+        self._signed = False
+
+    def add_packed(self, packed: bytes) -> None:
+        if packed[:1] == _DENSE:
+            first, lanes = _lanes(packed)
+            self._sum += int.from_bytes(lanes, "little") << (_LANE * first)
+        else:
+            add(self._cells, _decode(packed))
+
+    def add(self, other: Pile, sign: int = 1) -> None:
+        self._sum += sign * other._sum
+        self._signed = self._signed or other._signed or sign < 0
+        add(self._cells, other._cells, sign)
+
+    def ranks(self) -> Ranks:
+        total = self._sum + _BIAS if self._signed else self._sum
+        first, last = _filled(total)
+        if self._cells:
+            first = min(first, *self._cells)
+            last = max(last, *self._cells)
+        lanes = (total >> (_LANE * first)).to_bytes((last - first + 1) * 8, "little")
+        counts = array("Q", lanes).tolist()
+        if self._signed:
+            counts = [count - _HALF for count in counts]
+        for cell, count in self._cells.items():
+            counts[cell - first] += count
+        return Ranks(first, counts)
+
+
+def _filled(total: int) -> tuple[int, int]:
+    """The first and last cell of a long integer that are not zero."""
+    lowest = (total & -total).bit_length() - 1
+    return max(lowest, 0) // _LANE, max(total.bit_length() - 1, 0) // _LANE
 
 
 def add(into: Cells, cells: Cells, sign: int = 1) -> None:
@@ -78,15 +165,19 @@ def middle_us(cell: int) -> float:
 
 
 class Ranks:
-    """Filled cells in order, ready to be asked for quantiles."""
+    """Cells in order, ready to be asked for quantiles."""
 
-    def __init__(self, cells: Cells) -> None:
-        filled = sorted(item for item in cells.items() if item[1] > 0)
-        self._cells = [cell for cell, _ in filled]
-        self._ends = list(accumulate(count for _, count in filled))
+    __slots__ = ("_ends", "_first")
+
+    def __init__(self, first: int, counts: list[int]) -> None:
+        """Counts of all cells from ``first`` on."""
+        if min(counts) < 0:
+            counts = [max(0, count) for count in counts]
+        self._first = first
+        self._ends = list(accumulate(counts))
 
     def __bool__(self) -> bool:
-        return bool(self._cells)
+        return bool(self._ends[-1])
 
     def quantile_us(self, fraction: float) -> float:
         """Interpolated between neighbours by rank ``fraction * (n - 1)``.
@@ -94,15 +185,16 @@ class Ranks:
         As PostgreSQL's ``percentile_cont`` and numpy have it. Both neighbours are
         within 0.54 %, so what lies between them is as well.
         """
-        rank = fraction * (self._ends[-1] - 1)
+        ends = self._ends
+        rank = fraction * (ends[-1] - 1)
         below = floor(rank)
-        at = bisect_right(self._ends, below)
-        value = middle_us(self._cells[at])
-        if self._ends[at] == below + 1 < self._ends[-1]:
-            above = middle_us(self._cells[at + 1])
+        cell = bisect_right(ends, below)
+        value = middle_us(self._first + cell)
+        if ends[cell] == below + 1 < ends[-1]:
+            above = middle_us(self._first + bisect_right(ends, below + 1))
             value += (rank - below) * (above - value)
         return value
 
     def highest_us(self) -> float:
         """The upper edge of the highest filled cell: no value was longer than that."""
-        return upper_us(self._cells[-1])
+        return upper_us(self._first + bisect_left(self._ends, self._ends[-1]))

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ingest import histogram
 from ingest.fold import FINEST_S
+from ingest.histogram import Pile, Ranks
 from ingest.queries.planner import FROM_A_MINUTE, Segment, grouping_for
 from ingest.series import FULL
 from ingest.stores.base import Row
@@ -59,24 +59,25 @@ class Ask:
 
 @dataclass(slots=True)
 class Amounts:
-    """Sums of counters and cells of distributions, by name."""
+    """Sums of counters and of distributions, by name."""
 
     counters: dict[str, int] = field(default_factory=dict)
-    cells: dict[str, histogram.Cells] = field(default_factory=dict)
-    _ranks: dict[str, histogram.Ranks] = field(default_factory=dict)
+    piles: dict[str, Pile] = field(default_factory=dict)
+    _ranks: dict[str, Ranks] = field(default_factory=dict)
 
-    def ranks(self, name: str) -> histogram.Ranks:
-        """The cells of a distribution in order; made once, when nothing more comes."""
+    def ranks(self, name: str) -> Ranks:
+        """A distribution in order; made once, when nothing more comes."""
         ranks = self._ranks.get(name)
         if ranks is None:
-            ranks = self._ranks[name] = histogram.Ranks(self.cells.get(name, {}))
+            pile = self.piles.get(name)
+            ranks = self._ranks[name] = (pile or Pile()).ranks()
         return ranks
 
     def add(self, other: Amounts, sign: int = 1) -> None:
         for name, amount in other.counters.items():
             self.counters[name] = self.counters.get(name, 0) + sign * amount
-        for name, cells in other.cells.items():
-            histogram.add(self.cells.setdefault(name, {}), cells, sign)
+        for name, pile in other.piles.items():
+            self.piles.setdefault(name, Pile()).add(pile, sign)
 
 
 Found = dict[Key, dict[int, Amounts]]  # group -> step (or TOTAL) -> amounts
@@ -242,13 +243,11 @@ def _collect(
         parameters,
     )
     for row in rows:
-        cells = _amounts(ask, row, found).cells
-        theirs = histogram.unpack(row[-1])
-        mine = cells.get(name)
-        if mine is None:
-            cells[name] = theirs
-        else:
-            histogram.add(mine, theirs)
+        piles = _amounts(ask, row, found).piles
+        pile = piles.get(name)
+        if pile is None:
+            pile = piles[name] = Pile()
+        pile.add_packed(row[-1])
 
 
 def complete_until(select: Select, project_id: int, *, now: int) -> int:
