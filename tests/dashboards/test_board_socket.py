@@ -310,6 +310,45 @@ def test_too_many_views_are_refused_and_not_kept(member, project, numbers, monke
     run(story)
 
 
+def test_a_viewer_who_reads_slowly_gets_the_latest_and_no_queue(
+    member, project, numbers, monkeypatch
+):
+    viewer = Viewer(member, project)
+    send = consumers.LiveBoard.send
+
+    async def story():
+        wire_is_free = asyncio.Event()
+        wire_is_free.set()
+
+        async def slow_send(self, *args, **kwargs):
+            await wire_is_free.wait()
+            await send(self, *args, **kwargs)
+
+        monkeypatch.setattr(consumers.LiveBoard, "send", slow_send)
+        await viewer.connect()
+        await viewer.hear()
+        stream = next(iter(hub_of_loop(None)._streams.values()))
+        journal = stream.journal
+        news = asyncio.Event()
+        stream.waiting.add(news)
+        wire_is_free.clear()
+        for number in range(2, 8):
+            numbers["calls"] = number
+            announcements.announce([project.pk])
+            await news.wait()
+            news.clear()
+
+        wire_is_free.set()
+        heard = [await viewer.hear()]
+        if viewer.seq < journal.seq:  # one was on its way before the rest happened
+            heard.append(await viewer.hear())
+        assert viewer.state == journal.state
+        assert journal.seq - heard[0]["from"] == 6
+        await viewer.leave()
+
+    run(story)
+
+
 def test_a_message_is_written_once_for_all_who_wait(member, project, numbers):
     viewers = [Viewer(member, project) for _ in range(5)]
 
