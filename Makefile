@@ -18,9 +18,13 @@ run: $(RUN)  ## Start everything in one process (SQLite, no Redis)
 demo: $(DEMO)  ## The same, with a fleet of demo services to look at
 	@$(BIN)/python manage.py demo
 
-test: $(DEV)  ## Run the tests; those that need a server you lack are skipped
+test: most-tests browser-tests  ## Run the tests; those that need a server you lack are skipped
+
+most-tests: $(DEV)
 	$(BIN)/pytest $(PYTEST_FLAGS) $(COVER) --ignore=tests/browser
-	# Apart: Playwright leaves an event loop in the main thread.
+
+# Apart: Playwright leaves an event loop in the main thread.
+browser-tests: $(DEV)
 	$(BIN)/pytest tests/browser -p no:randomly $(if $(COVER),$(COVER) --cov-append)
 
 lint: $(DEV)  ## Style, types, import contracts, templates, migrations
@@ -59,4 +63,5 @@ $(DEV): $(RUN)
 	$(BIN)/python -m pip install --quiet --group dev --editable sdk/python --editable ".[scale]"
 	touch $@
 
-.PHONY: help run demo test lint fix check soak
+.NOTPARALLEL:
+.PHONY: help run demo test most-tests browser-tests lint fix check soak

@@ -7,8 +7,12 @@ Plotly writes them while it draws.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.decorators import sync_and_async_middleware
 
 SOURCES = {
     "default-src": "'self'",
@@ -24,17 +28,25 @@ SOURCES = {
 POLICY = "; ".join(f"{directive} {sources}" for directive, sources in SOURCES.items())
 
 
-class ContentSecurityPolicy:
-    sync_capable = True
-    async_capable = False
+@sync_and_async_middleware
+def security_headers(get_response: Callable[[HttpRequest], Any]) -> Callable[..., Any]:
+    # Of both kinds, so that no request changes threads just to get its headers.
+    if iscoroutinefunction(get_response):
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
+        async def awaited(request: HttpRequest) -> HttpResponseBase:
+            return with_headers(await get_response(request))
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        response.headers.setdefault("Content-Security-Policy", POLICY)
-        response.headers.setdefault(
-            "Permissions-Policy", "camera=(), microphone=(), geolocation=()"
-        )
-        return response
+        return awaited
+
+    def called(request: HttpRequest) -> HttpResponseBase:
+        return with_headers(get_response(request))
+
+    return called
+
+
+def with_headers(response: HttpResponseBase) -> HttpResponseBase:
+    response.headers.setdefault("Content-Security-Policy", POLICY)
+    response.headers.setdefault(
+        "Permissions-Policy", "camera=(), microphone=(), geolocation=()"
+    )
+    return response

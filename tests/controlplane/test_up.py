@@ -66,6 +66,15 @@ def test_pages_and_assets_are_served_without_a_build(server):
     assert status_of(server.url("/static/admin/css/base.css")) == 200
 
 
+def test_a_browser_gets_the_large_library_compressed(server):
+    url = server.url("/static/vendor/plotly.min.js")
+    asked = request.Request(url, headers={"accept-encoding": "gzip"})  # noqa: S310
+
+    with request.urlopen(asked, timeout=PATIENCE_S) as response:  # noqa: S310
+        assert response.headers["content-encoding"] == "gzip"
+        assert len(response.read()) < 2_000_000
+
+
 def test_a_new_key_works_at_once_and_a_revoked_one_stops_within_five_seconds(server):
     key = server.manage("create_key", "--project", "new", "--scopes", "ingest").strip()
     assert export(server, key) == 200
