@@ -66,6 +66,8 @@ async def lifespan(receive: Receive, send: Send) -> None:
         if message["type"] == "lifespan.startup":
             settle_memory()
             live.attach()
+            # Not with the first export: what an earlier process left is due now.
+            writer.start()
             await send({"type": "lifespan.startup.complete"})
         else:
             # No request is running any more; what was accepted is written now.

@@ -69,6 +69,7 @@ def test_the_server_listens_for_commits_and_drains_the_writer_last(monkeypatch):
     events = []
     monkeypatch.setattr(asgi, "settle_memory", lambda: events.append("settled"))
     monkeypatch.setattr(asgi.live, "attach", lambda: events.append("attached"))
+    monkeypatch.setattr(asgi.writer, "start", lambda: events.append("writing"))
     monkeypatch.setattr(asgi.writer, "drain", lambda: events.append("drained"))
     messages = deque([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
 
@@ -83,6 +84,7 @@ def test_the_server_listens_for_commits_and_drains_the_writer_last(monkeypatch):
     assert events == [
         "settled",
         "attached",
+        "writing",
         "lifespan.startup.complete",
         "drained",
         "lifespan.shutdown.complete",
