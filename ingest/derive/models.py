@@ -176,12 +176,12 @@ def _one_per_response(trace: Trace, leaves: list[int]) -> tuple[Try, ...]:
     """Leaves that tell of the same answer are one attempt."""
     if len(leaves) == 1:
         return ((leaves[0],),)
-    tries: dict[bytes | int, Try] = {}
+    tries: dict[bytes | int, list[int]] = {}
     for leaf in leaves:
         span = trace.spans[leaf]
         key = leaf if span.failed or not span.response_id else span.response_id
-        tries[key] = (*tries.get(key, ()), leaf)
-    return tuple(tries.values())
+        tries.setdefault(key, []).append(leaf)
+    return tuple(map(tuple, tries.values()))
 
 
 def _follow_up(

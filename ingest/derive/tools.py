@@ -83,6 +83,7 @@ def _decide(trace: Trace, unit: Unit) -> None:
 def _joined_by_id(trace: Trace, units: list[Unit]) -> list[Draft]:
     drafts: list[Draft] = []
     by_id: dict[tuple[str, bytes], Draft] = {}
+    again: dict[Unit, list[Unit]] = {}
     for unit in units:
         span = trace.spans[unit.head]
         call_id = span.call_id or _inner_id(trace, unit)
@@ -93,9 +94,11 @@ def _joined_by_id(trace: Trace, units: list[Unit]) -> list[Draft]:
             if call_id:
                 by_id[(span.name, call_id)] = draft
         elif _seen_twice(trace, draft.units[-1], unit):
-            _see_again(trace, draft.units[-1], unit)
+            again.setdefault(draft.units[-1], []).append(unit)
         else:
             draft.units.append(unit)
+    for known, others in again.items():
+        _see_again(trace, known, others)
     return drafts
 
 
@@ -137,13 +140,20 @@ def _seen_twice(trace: Trace, known: Unit, unit: Unit) -> bool:
     )
 
 
-def _see_again(trace: Trace, known: Unit, unit: Unit) -> None:
-    if len(unit.tries) > len(known.tries):
-        known.wrap = (*known.members(), *unit.wrap)
-        known.inside = unit.inside
+def _see_again(trace: Trace, known: Unit, others: list[Unit]) -> None:
+    """Who shows the most attempts tells of them; the rest stands around the last."""
+    fullest = max([known, *others], key=lambda unit: len(unit.tries))
+    around = [
+        place
+        for unit in (known, *others)
+        if unit is not fullest
+        for place in unit.members()
+    ]
+    if len(fullest.tries) > 1:
+        known.wrap = tuple(sorted([*fullest.wrap, *around], key=trace.order))
+        known.inside = fullest.tries
     else:
-        *before, last = known.tries
-        known.inside = (*before, (*last, *unit.members()))
+        known.inside = ((*known.members(), *around),)
     _decide(trace, known)
 
 

@@ -214,7 +214,43 @@ def _containers(size: int) -> list[Span]:
     ]
 
 
+def _mirrors(size: int) -> list[Span]:
+    return [
+        tool(1, 0, 10 * size, call_id="a"),
+        *(tool(2 + n, 1 + n, 2 + n, call_id="a", failed="auth") for n in range(size)),
+    ]
+
+
+def _native_mirrors(size: int) -> list[Span]:
+    return [
+        model(
+            1 + n,
+            n,
+            n + 2 - n % 2,
+            inside=size + 1,
+            failed="timeout",
+            native=bool(n % 2),
+        )
+        for n in range(size)
+    ]
+
+
+def _one_response(size: int) -> list[Span]:
+    return [
+        model(1, 0, 9),
+        *(model(2 + n, n, n + 1, inside=1, response_id=b"r") for n in range(size)),
+    ]
+
+
+def _loops(size: int) -> list[Span]:
+    return [tool(1 + n, n, n + 1, arguments="x") for n in range(size)]
+
+
 SHAPES = [
+    _mirrors,
+    _native_mirrors,
+    _one_response,
+    _loops,
     _deep_tools,
     _deep_structure,
     _failing_tools,

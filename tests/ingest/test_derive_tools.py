@@ -46,6 +46,15 @@ ONE_OR_SEVERAL = {
         ],
         {"3 search": ("recovered", 2, 1)},
     ),
+    "also when it is the first": (
+        [
+            tool(3, 20, 50, inside=1, call_id="a"),
+            tool(5, 22, 28, inside=3, failed="timeout"),
+            tool(6, 30, 48, inside=3),
+            tool(4, 21, 49, inside=1, call_id="a"),
+        ],
+        {"3 search": ("recovered", 2, 1)},
+    ),
     "unless they are numbered": (
         [
             tool(3, 20, 30, inside=1, call_id="a", numbered=True, failed="timeout"),
