@@ -266,3 +266,18 @@ def test_a_trace_says_whether_its_root_has_come(store, desk, project):
     send(desk, project, span(3, parent=1))
 
     assert (before, rooted(store, project)) == ([False], [True])
+
+
+@pytest.mark.usefixtures("small_limits")
+def test_of_two_writers_one_derives_a_large_trace(store, desk, new_desk, project):
+    send(desk, project, *[span(number) for number in range(1, 9)])
+    derive_all(store, desk)
+    other = new_desk()
+    send(other, new_project(), span())
+    key = (project, span().trace_id)
+
+    with store.begin() as tx:
+        commit.derive_large(tx, key, other._books, now_ns=2**62)
+    other._books.forget()
+
+    assert total(store, project, "calls") == 8
