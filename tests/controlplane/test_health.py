@@ -9,6 +9,11 @@ from django.db import OperationalError, connections
 from controlplane import health
 
 
+@pytest.fixture(autouse=True)
+def nothing_seen(monkeypatch):
+    monkeypatch.setattr(health, "migrated", set())
+
+
 def answer_of(coroutine_of) -> tuple[int, dict]:
     sent = []
 
@@ -66,3 +71,15 @@ def test_a_migration_that_waits_is_counted(monkeypatch):
     )
 
     assert health.database_trouble("telemetry") == "2 migrations are not applied"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_migrations_are_read_until_they_are_applied_and_never_again(monkeypatch):
+    assert health.database_trouble("telemetry") is None
+
+    def fail(*_):
+        raise AssertionError
+
+    monkeypatch.setattr(health, "unapplied", fail)
+
+    assert health.database_trouble("telemetry") is None
