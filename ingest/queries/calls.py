@@ -8,29 +8,27 @@ count are shown: of several calls with one provider response id, the winner.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db.models import F, Q, QuerySet
+from msgspec import structs
 
 from ingest import models
-from ingest.records import (
-    FAILURE_CODES,
-    OUTCOME_CODES,
-    REFUSAL_CODES,
-    Call,
-    unpack_call,
-)
+from ingest.callrows import StoredCall, stored_call
+from ingest.derive.responses import decide
+from ingest.records import FAILURE_CODES, OUTCOME_CODES, REFUSAL_CODES, Call
 
 SCAN = 50_000
 MOST_SERIES = 10_000  # more than this are named by a subquery, not one by one
 SERIES_FIELDS = (
     "kind",
     "target",
-    "provider",
     "service",
     "environment",
+    "provider",
     "tenant",
     "agent",
 )
@@ -65,7 +63,7 @@ class CallSearch:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredCall:
+class FoundCall:
     """A call as it counts: with the usage its response-id group decided."""
 
     row_id: int
@@ -80,7 +78,7 @@ class StoredCall:
         return f"{self.trace_id}-{self.call.anchor.hex()}"
 
 
-def search(project_id: int, wanted: CallSearch) -> Page[StoredCall]:
+def search(project_id: int, wanted: CallSearch) -> Page[FoundCall]:
     series = _series(project_id, wanted.series)
     if series == []:
         return Page([], None)
@@ -91,25 +89,23 @@ def search(project_id: int, wanted: CallSearch) -> Page[StoredCall]:
     if series is not None:
         window = window.filter(series__in=series)
     rows = newest_first(_matching(window, wanted).filter(COUNTS))
-    found = list(rows.select_related("trace", "response")[: wanted.limit + 1])
+    found = as_found(rows[: wanted.limit + 1])
     page = found[: wanted.limit]
     if len(found) > wanted.limit:
-        floor = (page[-1].ended_ns, page[-1].pk)
-    return Page(as_stored(page), floor)
+        floor = (page[-1].call.ended_ns, page[-1].row_id)
+    return Page(page, floor)
 
 
-def get(project_id: int, trace_id: bytes, anchor: bytes) -> StoredCall | None:
+def get(project_id: int, trace_id: bytes, anchor: bytes) -> FoundCall | None:
     found = models.Call.objects.filter(
         trace__project_id=project_id, trace__trace_id=trace_id, anchor=anchor
     )
-    rows = list(found.select_related("trace", "response")[:1])
-    return as_stored(rows)[0] if rows else None
+    return next(iter(as_found(found[:1])), None)
 
 
-def of_trace(trace: models.Trace, *, limit: int) -> list[StoredCall]:
-    rows = models.Call.objects.filter(trace=trace).order_by("pk")
-    found = as_stored(rows.select_related("trace", "response")[:limit])
-    return sorted(found, key=lambda stored: (stored.call.started_ns, stored.id))
+def of_trace(trace: models.Trace, *, limit: int) -> list[FoundCall]:
+    found = as_found(models.Call.objects.filter(trace=trace).order_by("pk")[:limit])
+    return sorted(found, key=lambda one: (one.call.started_ns, one.id))
 
 
 # The call is the only one of its response id, or the one that counts for it.
@@ -193,13 +189,74 @@ def _series(
     return first if len(first) <= MOST_SERIES else ids
 
 
-def as_stored(rows: Iterable[models.Call]) -> list[StoredCall]:
+# What ``callrows.stored_call`` reads, in its order, and what a reader needs besides.
+COLUMNS = (
+    "id",
+    "project_id",
+    "trace_id",
+    "anchor",
+    "series_id",
+    "response_id",
+    "ended_ns",
+    "outcome",
+    "failure_class",
+    "refusal_reason",
+    "latency_us",
+    "session",
+    "user",
+    "message",
+    "facts",
+    *(f"series__{name}" for name in SERIES_FIELDS),
+    "response__response_id",
+    "trace__trace_id",
+    "response__winner",
+)
+
+
+def as_found(calls: QuerySet[models.Call]) -> list[FoundCall]:
+    """The calls as they count: what a response id's members say, they say together."""
+    rows = [_read(row) for row in calls.values_list(*COLUMNS)]
+    groups = _groups({stored.response for _, stored, _ in rows} - {None})
     return [
-        StoredCall(
-            row_id=row.pk,
-            trace_id=bytes(row.trace.trace_id).hex(),
-            call=unpack_call(bytes(row.facts)),
-            counts=row.response is None or row.response.winner == row.pk,
+        FoundCall(
+            row_id=stored.id,
+            trace_id=trace_id.hex(),
+            call=_together(stored, groups),
+            counts=stored.response is None or winner == stored.id,
         )
-        for row in rows
+        for trace_id, stored, winner in rows
     ]
+
+
+def _read(row: tuple[Any, ...]) -> tuple[bytes, StoredCall, int | None]:
+    # PostgreSQL hands out binary columns as memory views.
+    *columns, trace_id, winner = row
+    plain = (bytes(one) if isinstance(one, memoryview) else one for one in columns)
+    return bytes(trace_id), stored_call(tuple(plain)), winner
+
+
+def _groups(responses: set[int | None]) -> dict[int | None, list[tuple[bytes, Call]]]:
+    groups: dict[int | None, list[tuple[bytes, Call]]] = defaultdict(list)
+    if responses:
+        members = models.Call.objects.filter(response__in=responses, ended_ns__gt=0)
+        for row in members.values_list(*COLUMNS):
+            trace_id, stored, _ = _read(row)
+            groups[stored.response].append((trace_id, stored.call))
+    return groups
+
+
+def _together(
+    stored: StoredCall, groups: dict[int | None, list[tuple[bytes, Call]]]
+) -> Call:
+    members = groups.get(stored.response, [])
+    if not members:
+        return stored.call
+    _, merged = decide(members)
+    return structs.replace(
+        stored.call,
+        usage=merged.usage,
+        unpriced=merged.unpriced,
+        attempts=merged.attempts,
+        attempt_errors=merged.attempt_errors,
+        outcome=merged.outcome,
+    )

@@ -14,7 +14,7 @@ import zstandard
 
 from ingest import models
 from ingest.otlp.schema import ExportRequest
-from ingest.queries.calls import StoredCall, of_trace
+from ingest.queries.calls import FoundCall, of_trace
 from ingest.records import Span, unpack_spans
 
 MOST_CALLS = 2_000
@@ -40,7 +40,7 @@ class StoredTrace:
     trace_id: str
     spans: list[StoredSpan]  # of this page, by start
     spans_total: int
-    calls: list[StoredCall]
+    calls: list[FoundCall]
     calls_total: int
     after: int | None  # row of the last span of this page, when there are more
 
