@@ -104,7 +104,7 @@ def outcomes(
     layout = {
         "barmode": "stack",
         "xaxis": _time_axis(timestamps, step_s, ticks=8, before=0.25, after=1),
-        "yaxis": {"rangemode": "tozero", "ticksuffix": "/s", "tickformat": "~g"},
+        "yaxis": {"rangemode": "tozero", "ticksuffix": "/s", "tickformat": ",~g"},
         "margin": {"l": 42, "r": 8, "t": 8, "b": 22},
     }
     return {"data": bars, "layout": layout}
@@ -219,7 +219,8 @@ def _tail(x: list[int], ys: list[Any], colour: str) -> Figure:
         "x": x[-2:],
         "y": ys[-2:],
         "line": {"color": colour, "width": 1.5, "dash": "2px,2px"},
-        "marker": {"size": _lone_points(ys[-2:]), "color": colour},
+        # Without a step before it, the one that fills has no line to be seen by.
+        "marker": {"size": [0, 4] if ys[-2:-1] == [None] else 0, "color": colour},
         "opacity": 0.5,
         "hoverinfo": "skip",
     }

@@ -102,6 +102,14 @@ def test_the_piece_that_fills_is_dashed():
     assert {tail["line"]["dash"] for tail in tails} == {"2px,2px"}
 
 
+def test_a_first_value_that_still_fills_is_drawn_as_a_dot():
+    first = {name: [None, None, None, 400.0] for name in LINES}
+
+    tails = latency(TIMES, first, step_s=60, filling=True)["data"][3:]
+
+    assert [tail["marker"]["size"] for tail in tails] == [[0, 4]] * 3
+
+
 def test_short_latencies_are_written_in_milliseconds():
     quick = {name: [n / 100 if n else n for n in line] for name, line in LINES.items()}
 
