@@ -170,6 +170,8 @@ LOGGING = {
         # They tell every run of every job.
         "celery": {"level": "WARNING"},
         "kombu": {"level": "ERROR"},
+        # A refused request is the caller's business, and its path may hold a token.
+        "django.request": {"level": "ERROR"},
     },
     "root": {"handlers": ["console"], "level": env_text("SWITCHGEAR_LOG_LEVEL")},
 }
