@@ -61,7 +61,7 @@ def evaluate(
     totals = {
         key: amounts
         for key, amounts in reader.totals().items()
-        if any(amounts.counters.values())
+        if not query.group_by or any(amounts.counters.values())
     }
     ranked = [key for key in _ranked(query, totals) if OTHER not in key]
     chosen = ranked[: query.limit]
