@@ -137,6 +137,7 @@ class CallParameters(Window):
     text = serializers.CharField(
         required=False,
         max_length=200,
+        allow_blank=True,
         help_text="Part of the error message, in any case of letters.",
     )
 

@@ -11,12 +11,13 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
+
+from dashboards.metrics import QueryError
 
 logger = logging.getLogger(__name__)
 
@@ -97,12 +98,12 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
 def as_problem(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
+    if isinstance(error, QueryError):
+        return Invalid((error.code, error.message, error.pointer))
     if isinstance(error, exceptions.APIException):
         return of_framework(error)
     if isinstance(error, Http404):
-        return Problem(404, "not_found", "There is nothing at this address.")
-    if isinstance(error, PermissionDenied):
-        return Problem(403, "permission_denied", "You may not do this.")
+        return of_framework(exceptions.NotFound())
     if isinstance(error, DatabaseError):
         logger.warning("api.store_failed", exc_info=error)
         return Problem(

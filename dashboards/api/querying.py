@@ -19,7 +19,6 @@ from dashboards import metrics
 from dashboards.api import metrics_shapes as shapes
 from dashboards.api.endpoint import Endpoint, describe
 from dashboards.api.parameters import MetricsParameters, Parameters
-from dashboards.api.problems import Invalid
 
 
 class CSV(BaseRenderer):
@@ -73,10 +72,7 @@ class MetricsCatalog(Endpoint):
 
 def answer(document: Any, scope: Scope) -> dict[str, Any]:
     now = timezone.now().timestamp()
-    try:
-        query = metrics.parse(bound(document, scope), now)
-    except metrics.QueryError as error:
-        raise Invalid((error.code, error.message, error.pointer)) from error
+    query = metrics.parse(bound(document, scope), now)
     return metrics.run(query, project_id=scope.project_id, now=now)
 
 

@@ -167,6 +167,10 @@ def test_a_range_that_ends_before_it_begins_is_refused(reader):
     assert told["errors"][0]["pointer"] == "/from"
 
 
+def test_a_range_wider_than_anything_is_kept_is_refused(telemetry, reader):
+    problem(reader.get("/api/v1/services?from=0"), 400, "range_too_wide")
+
+
 @pytest.mark.parametrize("path", ["calls", "metrics/catalog", "nowhere", ""])
 def test_what_cannot_be_done_here_is_said(reader, path):
     answer = reader.delete(f"/api/v1/{path}")
