@@ -62,9 +62,11 @@ def failure_of(span: Span | None) -> str | None:
 
 def was_refused(trace: Trace, unit: Unit) -> bool:
     """Was every try of it refused before it ran?"""
-    return not unit.extra and all(
-        any(is_refusal(trace.spans[place]) for place in one) for one in unit.tries
-    )
+    if unit.extra:
+        return False
+    if not unit.inside:
+        return is_refusal(trace.spans[unit.head])
+    return all(any(is_refusal(trace.spans[p]) for p in one) for one in unit.inside)
 
 
 def deciding_unit(trace: Trace, draft: Draft) -> Unit:
@@ -84,14 +86,11 @@ def count_attempts(
     extra = 0
     errors: dict[str, int] = {}
     for unit in draft.units:
-        before = len(shown)
-        _show(trace, unit, shown)
-        extra += unit.extra
-        if unit is deciding:
-            if unit.extra:
-                _count(errors, final)
-            elif len(shown) > before:
-                shown[-1] = shown[-1]._replace(failure=final)
+        ended = final if unit is deciding else failure_of(unit.failure)
+        _show(trace, unit, shown, ended)
+        if unit.extra:
+            extra += 1
+            _count(errors, ended)
     seen = len(shown) + extra
     count, requests = seen, None
     if seen:
@@ -118,14 +117,15 @@ def _count(errors: dict[str, int], failure: str | None) -> None:
         errors[failure] = errors.get(failure, 0) + 1
 
 
-def _show(trace: Trace, unit: Unit, shown: list[Shown]) -> None:
-    last = len(unit.tries) - 1
-    for place, one in enumerate(unit.tries):
+def _show(trace: Trace, unit: Unit, shown: list[Shown], ended: str | None) -> None:
+    """``ended`` is how the last try ended, unless another came after it unseen."""
+    tries = unit.tries
+    last = None if unit.extra else tries[-1]
+    for one in tries:
         spans = [trace.spans[member] for member in one]
-        if any(is_refusal(span) for span in spans):
-            continue
-        told = unit.failure if place == last and not unit.extra else telling(spans)
-        shown.append(Shown(one, unit, failure_of(told)))
+        if not any(map(is_refusal, spans)):
+            failure = ended if one is last else failure_of(telling(spans))
+            shown.append(Shown(one, unit, failure))
 
 
 def _said(trace: Trace, draft: Draft) -> tuple[int, Requests | None]:

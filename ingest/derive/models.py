@@ -222,6 +222,8 @@ def _follow_up(
 def _may_go_on(trace: Trace, draft: Draft) -> bool:
     unit = draft.units[0]
     span = trace.spans[unit.head]
+    if unit.failure is None and span.refusal_reason is None and span.decision is None:
+        return False
     return (
         (broke(unit.failure) or is_refusal(span))
         and draft.category is Category.MODEL

@@ -14,7 +14,8 @@ _LOOP = 3
 
 
 def mark_loops(trace: Trace, drafts: list[Draft]) -> None:
-    if len(drafts) < _LOOP:
+    said = [trace.spans[draft.units[0].head].arguments for draft in drafts]
+    if len(said) - len(set(said)) < _LOOP - 1:
         return
     rounds: dict[tuple[int, Category, str, bytes], list[Draft]] = {}
     for draft in drafts:
