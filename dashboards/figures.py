@@ -220,7 +220,7 @@ def _tail(x: list[int], ys: list[Any], colour: str) -> Figure:
         "y": ys[-2:],
         "line": {"color": colour, "width": 1.5, "dash": "2px,2px"},
         # Without a step before it, the one that fills has no line to be seen by.
-        "marker": {"size": [0, 4] if ys[-2:-1] == [None] else 0, "color": colour},
+        "marker": {"size": [0, 4 if ys[-2:-1] == [None] else 0], "color": colour},
         "opacity": 0.5,
         "hoverinfo": "skip",
     }

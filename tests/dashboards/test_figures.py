@@ -100,6 +100,7 @@ def test_the_piece_that_fills_is_dashed():
     tails = figure["data"][3:]
     assert [tail["y"] for tail in tails] == [[0.41, 0.42], [1.7, 1.75], [4.1, 4.2]]
     assert {tail["line"]["dash"] for tail in tails} == {"2px,2px"}
+    assert [tail["marker"]["size"] for tail in tails] == [[0, 0]] * 3
 
 
 def test_a_first_value_that_still_fills_is_drawn_as_a_dot():
