@@ -54,7 +54,7 @@ def span(number: int = 1, *, trace: int = 1, parent: int = 0, **fields) -> Span:
 
 
 @st.composite
-def spans(draw, *, traces: int = 3, most: int = 7) -> list[Span]:
+def spans(draw, *, traces: int = 2, most: int = 7) -> list[Span]:
     """Trees of all kinds of spans, some seen in progress first, some broken."""
     found: list[Span] = []
     for trace in range(1, draw(st.integers(1, traces)) + 1):
@@ -112,7 +112,7 @@ def deliveries(draw, sent: list[Span]) -> list[list[Span]]:
     """The same spans in any order, split anyhow, some of them more than once."""
     repeated = draw(st.lists(st.sampled_from(sent), max_size=5))
     shuffled = draw(st.permutations(sent + repeated))
-    cuts = sorted(draw(st.sets(st.integers(1, len(shuffled)), max_size=6)))
+    cuts = sorted(draw(st.sets(st.integers(1, len(shuffled)), max_size=9)))
     edges = [0, *cuts, len(shuffled)]
     return [shuffled[start:end] for start, end in pairwise(edges)]
 

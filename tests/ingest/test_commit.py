@@ -164,12 +164,12 @@ def test_a_member_that_fails_after_all_leaves_its_group(store, desk, project):
 def test_what_another_writer_stored_is_read_before_it_is_changed(
     store, desk, new_desk, project
 ):
-    other = new_desk()
-    send(desk, project, span(1), span(2, end_ns=0))
-    send(other, project, span(2))
-    send(desk, project, span(3))
+    send(desk, project, span(2, parent=1))
+    send(new_desk(), project, span(1, category=Category.AGENT, tenant="acme"))
+    send(desk, project, span(3, parent=1))
 
-    assert total(store, project, "calls") == 3
+    tenants = [call.tenant for _, _, call, _ in calls_of(store, project)]
+    assert tenants == ["acme", "acme"]
 
 
 @pytest.fixture
