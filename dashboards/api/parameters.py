@@ -165,7 +165,17 @@ class TraceParameters(Parameters):
     limit = serializers.IntegerField(
         required=False, default=500, min_value=1, max_value=2000
     )
-    next = Cursor(int)
+    next = Cursor(str)
+
+    @property
+    def after(self) -> bytes:
+        """The span to go on after, by its id."""
+        (span_id,) = self.validated_data.get("next", ("",))
+        try:
+            return bytes.fromhex(span_id)
+        except ValueError as error:
+            text = "This is no cursor of this list."
+            raise Invalid(("invalid_cursor", text, "/next")) from error
 
 
 class TargetParameters(Window):

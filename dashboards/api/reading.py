@@ -53,14 +53,16 @@ class OneTrace(Endpoint):
         path={"trace_id": "[0-9a-f]{32}"},
     )
     def get(self, request: Request, trace_id: bytes) -> Response:
-        asked = parameters.TraceParameters.asked(request).validated_data
-        (after,) = asked.get("next", (0,))
+        asked = parameters.TraceParameters.asked(request)
         found = traces.get(
-            self.scope.project_id, trace_id, limit=asked["limit"], after=after
+            self.scope.project_id,
+            trace_id,
+            limit=asked.validated_data["limit"],
+            after=asked.after,
         )
         if found is None or not belongs(found, self.scope.tenant):
             raise NotFound("trace")
-        following = cursor(None if found.after is None else (found.after,))
+        following = cursor((found.after.hex(),) if found.after else None)
         return Response(present.trace(found, following))
 
 

@@ -42,18 +42,18 @@ class StoredTrace:
     spans_total: int
     calls: list[FoundCall]
     calls_total: int
-    after: int | None  # row of the last span of this page, when there are more
+    after: bytes | None  # id of the last span of this page, when there are more
 
 
 def get(
-    project_id: int, trace_id: bytes, *, limit: int, after: int = 0
+    project_id: int, trace_id: bytes, *, limit: int, after: bytes = b""
 ) -> StoredTrace | None:
     traces = models.Trace.objects.filter(project_id=project_id, trace_id=trace_id)
     trace = traces.first()
     if trace is None:
         return None
     places = models.Span.objects.filter(trace=trace)
-    page = list(places.filter(pk__gt=after).order_by("pk")[: limit + 1])
+    page = list(places.filter(span_id__gt=after).order_by("span_id")[: limit + 1])
     seen = _open(page[:limit])
     return StoredTrace(
         trace_id=trace_id.hex(),
@@ -61,7 +61,7 @@ def get(
         spans_total=places.count(),
         calls=of_trace(trace, limit=MOST_CALLS),
         calls_total=models.Call.objects.filter(trace=trace).count(),
-        after=page[len(seen) - 1].pk if len(seen) < len(page) else None,
+        after=bytes(page[len(seen) - 1].span_id) if len(seen) < len(page) else None,
     )
 
 

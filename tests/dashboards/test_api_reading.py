@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dashboards.api.fields import cursor
 from ingest.queries import calls as call_queries
 from ingest.queries import inventory
 from tests.dashboards import stored
@@ -227,6 +228,14 @@ def test_a_large_trace_is_shown_in_pages(telemetry, reader):
     assert (second["spans_shown"], second["next"]) == (1, None)
     shown = {span["span_id"] for span in first["spans"] + second["spans"]}
     assert len(shown) == 4
+
+
+def test_a_cursor_that_names_no_span_is_refused(telemetry, reader):
+    path = f"/api/v1/traces/{ACME_TRACE.hex()}"
+
+    answer = reader.get(path, {"next": cursor(("no span",))})
+
+    assert answer.json()["code"] == "invalid_cursor"
 
 
 def test_targets_come_by_name_with_their_figures(telemetry, reader):
