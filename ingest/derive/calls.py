@@ -16,7 +16,7 @@ from ingest.derive.attempts import (
     coverage_of,
     failure_of,
 )
-from ingest.derive.drafts import CANCELLED, REFUSED, Draft
+from ingest.derive.drafts import CANCELLED, REFUSED, UNKNOWN, Draft
 from ingest.derive.inherit import Context
 from ingest.derive.outcome import (
     ANSWERED,
@@ -38,6 +38,16 @@ from switchgear.policy.vocabulary import Kind
 _KINDS = {category: Kind[category.name].value for category in CALL_CATEGORIES}
 _SAID_ONCE = ("provider", "server", "policy_version", "rule", "decision", "lease")
 _UNKNOWN_TARGET = "unknown"
+
+
+# Failure class, refusal reason, message, attempts, attempt errors, last failed.
+_Went = tuple[
+    str | None, None, str | None, int, tuple[()] | tuple[tuple[str, int]], bool
+]
+_WENT_WELL: _Went = (None, None, None, 1, (), False)
+# Latency, work, backoff, first token.
+_Times = tuple[int | None, int | None, int | None, int | None]
+_NO_TIMES: _Times = (None, None, None, None)
 
 
 class _Bill(NamedTuple):
@@ -81,22 +91,18 @@ def _plain(trace: Trace, draft: Draft, span: Span) -> Call:
     start, end = trace.starts[head], trace.ends[head]
     context = trace.contexts[head]
     tenant = context.any_tenant()
-    took: int | None = (end - start) // 1000
     usage = span.usage
     if usage is not None and draft.category not in _BILLED_BY_LEAVES:
         usage = of_tries(trace, draft.units[0])[0]
-    failure = failure_of(span) if span.failed else None
-    if failure is None:
-        outcome = OK
-    elif draft.answered_elsewhere:
-        outcome = FALLBACK
-    else:
-        outcome = CANCELLED_CALL if failure == CANCELLED else FAILED
-    timed = outcome != CANCELLED_CALL
-    broke = failure is not None and failure != CANCELLED
+    outcome, went = _broken(draft, span) if span.failed else (OK, _WENT_WELL)
+    timed: _Times = _NO_TIMES
+    if outcome != CANCELLED_CALL:
+        took = (end - start) // 1000
+        timed = (took, took, span.backoff_us, span.ttft_us)
     response_id = b""
-    if failure is None and draft.category is Category.MODEL:
+    if outcome == OK and draft.category is Category.MODEL:
         response_id = span.response_id
+    lost = draft.repeats or went[-1]
     return Call(  # in packed order: naming 37 fields takes longer than all the rest
         span.span_id,
         _KINDS[draft.category],
@@ -112,19 +118,11 @@ def _plain(trace: Trace, draft: Draft, span: Span) -> Call:
         context.root_session or context.session,
         context.user,
         span.server,
-        failure,
-        None,  # refusal_reason
-        span.message if failure is not None else None,
-        1,  # attempts
-        ((failure, 1),) if broke and failure else (),
-        broke,
-        took if timed else None,  # latency
-        took if timed else None,  # work
-        span.backoff_us if timed else None,
-        span.ttft_us if timed else None,
+        *went,
+        *timed,
         usage,
         span.unpriced and _is_unpriced(usage, said=True),
-        (usage.cost or 0) if usage and (broke or draft.repeats) else 0,
+        (usage.cost or 0) if usage is not None and lost else 0,
         span.cache_hit,
         response_id,
         _rank(context, tenant, usage, native=span.native) if response_id else (),
@@ -136,6 +134,17 @@ def _plain(trace: Trace, draft: Draft, span: Span) -> Call:
         None,  # decision
         span.lease,
     )
+
+
+def _broken(draft: Draft, span: Span) -> tuple[str, _Went]:
+    """The outcome of a single failed attempt."""
+    failure = failure_of(span) or UNKNOWN
+    cancelled = failure == CANCELLED
+    outcome = CANCELLED_CALL if cancelled else FAILED
+    if draft.answered_elsewhere:
+        outcome = FALLBACK
+    errors = () if cancelled else ((failure, 1),)
+    return outcome, (failure, None, span.message, 1, errors, not cancelled)
 
 
 def _told(trace: Trace, draft: Draft) -> Call:
