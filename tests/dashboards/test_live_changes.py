@@ -46,6 +46,21 @@ def test_nothing_new_is_no_message(state):
     assert diff(state, json.loads(json.dumps(state))) == []
 
 
+def test_every_kind_of_change_is_made():
+    old = {"gone": 1, "same": [1, 2, 3], "value": True}
+    new = {"new": {}, "same": [2, 3, 4], "value": 1}
+
+    changes = diff(old, new)
+
+    assert changes == [
+        ["-", ["gone"]],
+        ["=", ["new"], {}],
+        ["~", ["same"], 1, 2, [4]],
+        ["=", ["value"], 1],
+    ]
+    assert written(apply(old, changes)) == written(new)
+
+
 def test_one_number_of_one_trace_is_all_that_is_sent():
     old = {"data": [{"name": "a", "y": [1]}, {"name": "b", "y": [1]}]}
     new = {"data": [{"name": "a", "y": [1]}, {"name": "c", "y": [1]}]}
