@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ingest.derive.drafts import (
     CANCELLED,
+    REFUSED,
     UNKNOWN,
     Draft,
     Try,
@@ -23,7 +24,7 @@ from ingest.derive.trace import Trace
 from ingest.records import Category, Coverage, Span
 from switchgear.policy.vocabulary import RETRYABLE, FailureClass
 
-_CLASSES = frozenset(word.value for word in FailureClass)
+_CLASSES = frozenset(word.value for word in FailureClass) - {REFUSED}
 
 
 class Shown(NamedTuple):
@@ -54,7 +55,7 @@ NONE = Attempts(0, [], (), last_failed=False, requests=None)
 
 
 def failure_of(span: Span | None) -> str | None:
-    """The class of a failure in our words."""
+    """The class of a failure in our words; what ran was not refused."""
     if span is None or not span.failed:
         return None
     return span.failure_class if span.failure_class in _CLASSES else UNKNOWN

@@ -34,6 +34,10 @@ OUTCOMES = {
         {"refusal_reason": "run_budget", "attempts": 1, "failed": "timeout"},
         ("failed", 1, "timeout", None),
     ),
+    "a refusal after an attempt is a failure nobody explains": (
+        {"failed": "refused", "attempts": 1},
+        ("failed", 1, "unknown", None),
+    ),
     "said ok": ({"outcome": "ok", "failed": "timeout"}, ("ok", 1, None, None)),
     "said recovered": ({"outcome": "recovered"}, ("recovered", 1, None, None)),
     "said failed": ({"outcome": "failed"}, ("failed", 1, "unknown", None)),
