@@ -33,6 +33,7 @@ from dashboards.demo.services import FLEET, Service
 SEED = 7
 TICK_S = 0.2
 BATCH = 512
+TRIES = 10
 
 
 def main() -> None:
@@ -123,9 +124,14 @@ def backfill(
 
 
 def send(out: SpanExporter, gather: Gather, stop: threading.Event) -> bool:
-    """Whether to go on."""
-    sent = out.export(gather.take())
-    return sent is SpanExportResult.SUCCESS and not stop.is_set()
+    """Whether to go on; a server that is busy with the others is asked again."""
+    spans = gather.take()
+    for _ in range(TRIES):
+        if out.export(spans) is SpanExportResult.SUCCESS:
+            return not stop.is_set()
+        if stop.wait(1):
+            break
+    return False
 
 
 if __name__ == "__main__":

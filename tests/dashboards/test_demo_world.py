@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from random import Random
+from threading import Event
 
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SpanExportResult
 
 from dashboards.demo import world
 from dashboards.demo.backlog import SETTLE_S, moments
 from dashboards.demo.exporting import Gather, Later, document, value
+from dashboards.demo.process import backfill
 from dashboards.demo.services import FLEET
 from ingest.otlp.decode import decode
 
@@ -159,6 +162,54 @@ def test_json_knows_every_kind_of_value():
     assert value(1) == {"intValue": "1"}
     assert value(0.5) == {"doubleValue": 0.5}
     assert value("a") == {"stringValue": "a"}
+
+
+class Moody:
+    """An exporter whose server is busy at first."""
+
+    def __init__(self, failures):
+        self.failures = failures
+        self.sent = []
+
+    def export(self, spans):
+        if self.failures:
+            self.failures -= 1
+            return SpanExportResult.FAILURE
+        self.sent += spans
+        return SpanExportResult.SUCCESS
+
+
+class Impatient(Event):
+    """Waits for nothing."""
+
+    def wait(self, timeout=None):
+        return self.is_set()
+
+
+def test_the_past_is_sent_again_while_the_server_is_busy():
+    out = Moody(failures=3)
+
+    backfill(FLEET["billing"], out, NOON, 3600.0, Impatient())
+
+    ids = [span.context.span_id for span in out.sent]
+    assert len(ids) == len(set(ids)) > 100
+
+
+def test_the_past_is_given_up_when_nobody_takes_it():
+    out = Moody(failures=10_000)
+
+    backfill(FLEET["billing"], out, NOON, 3600.0, Impatient())
+
+    assert out.sent == []
+
+
+def test_the_past_stops_when_it_is_told_to():
+    out, stop = Moody(failures=0), Impatient()
+    stop.set()
+
+    backfill(FLEET["support-agent"], out, NOON, 86_400.0, stop)
+
+    assert len(out.sent) < 1000
 
 
 def test_a_span_is_held_back_until_its_end_has_come():
