@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from ingest.heap import Groups, Heap, Place, ReasonPlace
-from ingest.rollup import CELLS, COUNTERS, REASON_COUNTERS
+from ingest.rollup import CELLS, COUNTERS, REASON_COUNTERS, Sums
 from ingest.series import SeriesBook
 from ingest.stores.base import Row, Transaction
 
@@ -62,7 +62,7 @@ def fold_sets(
     count, ticks, upto = _pending(tx, source, after, most=most)
     if count:
         groups = Groups()
-        groups.add_heap(ticks, book.parents(tx, {at[1] for at in ticks.sums}))
+        groups.add_heap(ticks, book.parents(tx, ticks.series()))
         write_sets(tx, groups, source=source, owner=owner, upto=upto)
     return count, upto
 
@@ -73,7 +73,7 @@ def write_sets(
     """Add what the ticks of ``source`` up to ``upto`` amount to."""
     heap, pairs = groups.finish()
     _write_coarser(tx, owner, heap)
-    _write(tx, owner, FINEST_S, heap.without(pairs))
+    write_rollups(tx, heap.without(pairs), owner=owner, resolution=FINEST_S)
     tx.execute("UPDATE ingest_writer SET in_sets=%s WHERE id=%s", (upto, source))
 
 
@@ -150,11 +150,34 @@ def _write_coarser(tx: Transaction, owner: int, heap: Heap) -> None:
         levels.append((resolution, heap))
     # Coarsest first: writing adds what is stored to sums a coarser heap may share.
     for resolution, level in reversed(levels):
-        _write(tx, owner, resolution, level)
+        write_rollups(tx, level, owner=owner, resolution=resolution)
 
 
-def _write(tx: Transaction, owner: int, resolution: int, heap: Heap) -> None:
-    """Add a heap to our rows of this resolution; the heap is used up."""
+def write_ticks(tx: Transaction, heap: Heap, *, owner: int) -> None:
+    """Insert a heap as ticks of a writer; a reason needs a tick at its place."""
+    places = dict.fromkeys(heap.sums) | {(at[0], at[1]): None for at in heap.reasons}
+    ids = dict(zip(places, tx.ids("ingest_tick", len(places)), strict=True))
+    tx.insert(
+        "ingest_tick",
+        ("id", "writer_id", *_ROW),
+        [
+            (row_id, owner, *at, *heap.sums.get(at, Sums()).packed())
+            for at, row_id in ids.items()
+        ],
+    )
+    fresh = tx.ids("ingest_tick_reason", len(heap.reasons))
+    tx.insert(
+        "ingest_tick_reason",
+        ("id", "writer_id", "tick", *_REASON_ROW),
+        [
+            (row_id, owner, ids[at[0], at[1]], *at, *amounts)
+            for row_id, (at, amounts) in zip(fresh, heap.reasons.items(), strict=True)
+        ],
+    )
+
+
+def write_rollups(tx: Transaction, heap: Heap, *, owner: int, resolution: int) -> None:
+    """Add a heap to the rows of a writer; the heap is used up."""
     key = (resolution, owner)
     there: dict[Place, int] = {}
     for row in _stored(tx, "ingest_rollup", _ROW, heap.sums, key):

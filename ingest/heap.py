@@ -55,6 +55,9 @@ class Heap:
         have = self.reasons.get(place)
         self.reasons[place] = list(map(add, have, amounts) if have else amounts)
 
+    def series(self) -> set[int]:
+        return {at[1] for at in self.sums} | {at[1] for at in self.reasons}
+
     def coarser(self, resolution: int) -> Heap:
         heap = Heap()
         for (bucket, series), part in self.sums.items():
@@ -94,9 +97,10 @@ class Groups:
                 self._heap.add_reason((bucket, group, reason), signed)
 
     def add_heap(self, heap: Heap, parents: dict[int, Parents]) -> None:
+        for series in heap.series():
+            self._parents[parents[series][_PAIR]] = parents[series]
         for (bucket, series), part in heap.sums.items():
             own = parents[series]
-            self._parents[own[_PAIR]] = own
             for group in (own[_PAIR], own[_SERVICE], own[_AGENT]):
                 self._heap.add((bucket, group), part)
         for (bucket, series, reason), amounts in heap.reasons.items():

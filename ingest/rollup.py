@@ -290,6 +290,21 @@ class Sums:
         twin.cells = [cells and cells.copy() for cells in self.cells]
         return twin
 
+    def negative(self) -> Sums:
+        twin = Sums.__new__(Sums)
+        twin.counters = [-amount for amount in self.counters]
+        twin.cells = [
+            cells and {cell: -count for cell, count in cells.items()}
+            for cells in self.cells
+        ]
+        return twin
+
+    def __bool__(self) -> bool:
+        """Whether anything is left of it."""
+        return any(self.counters) or any(
+            cells and any(cells.values()) for cells in self.cells
+        )
+
     def packed(self) -> tuple[int | bytes | None, ...]:
         """Counters, then packed cells: the columns of a stored row, in order."""
         return (*self.counters, *map(histogram.pack, self.cells))
