@@ -90,9 +90,13 @@ class Trace(models.Model):
 
 
 class Span(models.Model):
-    """Where the greatest version of a span is: ``position`` in ``body``'s facts."""
+    """Where the greatest version of a span is: ``position`` in ``body``'s facts.
 
-    id = models.BigAutoField(primary_key=True)
+    There is a row for every span, so its key is its place: trace view, re-derivation
+    and retention all ask by trace.
+    """
+
+    pk = models.CompositePrimaryKey("trace", "span_id")
     trace = models.ForeignKey(
         Trace, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
     )
@@ -105,10 +109,6 @@ class Span(models.Model):
 
     class Meta:
         db_table = "ingest_span"
-        constraints = [
-            # Trace view and re-derivation read a trace's spans by this key.
-            models.UniqueConstraint(fields=["trace", "span_id"], name="span_once")
-        ]
 
 
 class Response(models.Model):
