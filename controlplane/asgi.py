@@ -19,6 +19,7 @@ pages: Any = get_asgi_application()
 
 # Imported after Django is set up: they import models.
 from controlplane import health  # noqa: E402
+from controlplane.bounds import bounded  # noqa: E402
 from controlplane.routing import websocket  # noqa: E402
 from ingest import live, receiver, writer  # noqa: E402
 
@@ -46,7 +47,7 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
     elif path == "/readyz":
         await health.answer_ready(send, PROBES)
     else:
-        await pages(scope, receive, send)
+        await bounded(pages, scope, receive, send)
 
 
 def settle_memory() -> None:

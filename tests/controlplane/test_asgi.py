@@ -39,8 +39,12 @@ def asked(monkeypatch) -> list[str]:
     return names
 
 
+async def no_body() -> dict:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
 def ask(path: str) -> None:
-    asyncio.run(asgi.application({"type": "http", "path": path}, None, None))
+    asyncio.run(asgi.application({"type": "http", "path": path}, no_body, None))
 
 
 @pytest.mark.parametrize("path", SPAN_PATHS)
