@@ -32,7 +32,7 @@ def span_of(trace: Trace, draft: Draft) -> tuple[int, int]:
         ended = max(
             trace.ends[member] for unit in draft.units for member in unit.members()
         )
-    return start, ended
+    return start, max(start, ended) if ended else 0
 
 
 def time_call(trace: Trace, draft: Draft, attempts: Attempts) -> Timing:

@@ -130,6 +130,12 @@ def test_a_call_of_which_one_attempt_ended_has_an_end():
     assert (call.latency_us, call.work_us) == (None, None)
 
 
+def test_a_call_never_ends_before_it_starts():
+    call = only([tool(1, 5, None), tool(2, 0, 3, inside=1)])
+
+    assert (call.started_ns, call.ended_ns) == (at(5), at(5))
+
+
 def test_an_attempt_that_still_runs_leaves_work_open():
     spans = [tool(1, 0, 50), tool(2, 1, 9, inside=1), tool(3, 10, None, inside=1)]
 
