@@ -78,4 +78,3 @@ def test_queues_screen_what_is_behind_them():
     ]
 
     assert len(derive(spans)) == 2
-    assert at(9) == T0 + 9 * MS
