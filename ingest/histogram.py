@@ -18,6 +18,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from itertools import accumulate
 from math import ceil, floor, log2
 from threading import local
@@ -126,11 +127,15 @@ class Pile:
             first = min(first, *self._cells)
             last = max(last, *self._cells)
         lanes = (total >> (_LANE * first)).to_bytes((last - first + 1) * 8, "little")
+        if not self._signed and not self._cells:
+            return Ranks(first, array("Q", lanes))
         counts = array("Q", lanes).tolist()
         if self._signed:
             counts = [count - _HALF for count in counts]
         for cell, count in self._cells.items():
             counts[cell - first] += count
+        if min(counts) < 0:
+            counts = [max(0, count) for count in counts]
         return Ranks(first, counts)
 
 
@@ -169,10 +174,8 @@ class Ranks:
 
     __slots__ = ("_ends", "_first")
 
-    def __init__(self, first: int, counts: list[int]) -> None:
-        """Counts of all cells from ``first`` on."""
-        if min(counts) < 0:
-            counts = [max(0, count) for count in counts]
+    def __init__(self, first: int, counts: Iterable[int]) -> None:
+        """Counts of all cells from ``first`` on, none of them negative."""
         self._first = first
         self._ends = list(accumulate(counts))
 

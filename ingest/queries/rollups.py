@@ -110,6 +110,7 @@ class _Source:
     parameters: tuple[object, ...]
     segment: Segment
     grouping: str
+    by_series: bool = False
 
 
 def _sources(ask: Ask, segment: Segment) -> Iterator[_Source]:
@@ -133,6 +134,7 @@ def _sources(ask: Ask, segment: Segment) -> Iterator[_Source]:
         (segment.resolution,),
         segment,
         grouping,
+        by_series=True,
     )
     watermark = "in_series" if grouping == FULL else "in_sets"
     yield _Source(
@@ -220,7 +222,9 @@ def _sum(select: Select, ask: Ask, source: _Source, found: Found) -> None:
     where, parameters = _where(ask, source)
     columns = [*_key_columns(ask), _step(ask)]
     sums = [f"SUM(r.{name})" for name in ask.counters]
-    names = ",".join(str(place) for place in range(1, len(columns) + 1))
+    places = [str(place) for place in range(1, len(columns) + 1)]
+    # Rollups are walked series by series: grouped so, nothing has to be sorted.
+    names = ",".join(["s.id", *places] if source.by_series else places)
     rows = select(
         f"SELECT {','.join(columns + sums)} FROM {source.tables}"  # noqa: S608
         f" WHERE {where} GROUP BY {names}",
