@@ -93,6 +93,7 @@ class _Reader:
     ) -> None:
         self.query = query
         self.steps = steps
+        self._reason = query.reason
         self.resolution = planner.coarsest(steps.edges)
         self._select = select
         self._project_id = project_id
@@ -183,7 +184,7 @@ class _Reader:
         by: bool = True,
         edges: bool = False,
     ) -> Found:
-        reason = self.query.reason
+        reason = self._reason
         most = self.resolution if edges else DAY_S
         ask = Ask(
             self._project_id,
@@ -197,7 +198,9 @@ class _Reader:
             reasons=None if reason is None else self._reasons(reason),
             by_reason=by and reason in self.query.group_by,
         )
-        found = {self._key(key): part for key, part in read(self._select, ask).items()}
+        found = read(self._select, ask)
+        if ask.by_reason:
+            found = {self._key(key): part for key, part in found.items()}
         if some is None:
             return found
         wanted = set(some)
@@ -239,11 +242,9 @@ class _Reader:
 
     def _key(self, key: Key) -> Key:
         """Words in the order of ``group_by``; a reason is a code at the end."""
-        reason = self.query.reason
-        if not key or reason not in self.query.group_by:
-            return key
         words = list(key[:-1])
-        words.insert(self.query.group_by.index(reason), REASONS[int(key[-1] or 0)])
+        place = self.query.group_by.index(self._reason or "")
+        words.insert(place, REASONS[int(key[-1] or 0)])
         return tuple(words)
 
 

@@ -213,7 +213,13 @@ def _amounts(ask: Ask, row: Row, found: Found) -> Amounts:
     step = int(row[width])
     if ask.edges and ask.width is None:
         step = bisect_right(ask.edges, step) - 1
-    return found.setdefault(row[:width], {}).setdefault(step, Amounts())
+    steps = found.get(row[:width])
+    if steps is None:
+        steps = found[row[:width]] = {}
+    amounts = steps.get(step)
+    if amounts is None:
+        amounts = steps[step] = Amounts()
+    return amounts
 
 
 def _sum(select: Select, ask: Ask, source: _Source, found: Found) -> None:
