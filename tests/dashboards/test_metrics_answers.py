@@ -298,6 +298,11 @@ def test_failures_are_counted_by_their_class(writer, project_id):
     assert series(by("failure_class", "tenant"), "failure_class", "tenant")[
         ("timeout", "acme")
     ] == {"errors": 1, "attempt_errors": 1}
+    tenants = [{"field": "tenant", "value": "acme"}]
+    assert set(classes(by("failure_class", filters=tenants))) == {
+        ("server_error",),
+        ("timeout",),
+    }
     (filtered,) = by(filters=[{"field": "failure_class", "value": "auth"}])["series"]
     assert filtered["totals"] == {"errors": 1, "attempt_errors": 2}
     (nothing,) = by(filters=[{"field": "failure_class", "value": "bad luck"}])["series"]

@@ -325,6 +325,20 @@ def test_a_word_admitted_in_a_failed_commit_is_admitted_again(store):
     assert set(totals(project_id, by=("target",))) == {("second",), (OTHER,)}
 
 
+def test_a_memory_of_series_that_is_full_begins_anew(store, monkeypatch):
+    monkeypatch.setattr("ingest.series.REMEMBERED", 3)
+    project_id = next(project_ids)
+    writer = Writer(store)
+    some = [call(name) for name in "abcde"]
+
+    for one in some:
+        writer.commit(project_id, [one])
+    writer.commit(project_id, some)
+
+    writer.fold_all()
+    assert totals(project_id, by=("target",)) == by_target(some * 2)
+
+
 def test_pruning_keeps_every_answer(store):
     project_id = next(project_ids)
     writer = Writer(store)
