@@ -95,4 +95,3 @@ def reading_of(access: Access, received_ns: int) -> Reading:
         price_book=price_book(project.prices),
         oldest_ns=received_ns - project.raw_retention_days * DAY_NS,
     )
-
