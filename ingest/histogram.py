@@ -97,52 +97,66 @@ def _lanes(packed: bytes) -> tuple[int, bytes]:
 class Pile:
     """Stored histograms added up, fast: many rows in, quantiles out.
 
-    Counts of one cell are 64 bits of a long integer. Those bits borrow from each
-    other once something was taken away, so then a bias keeps them positive.
+    Counts of one cell are 64 bits of a long integer that begins with cell ``_low`` and
+    ends before ``_high``. Those bits borrow from each other once something was taken
+    away, so then a bias keeps them positive while they are read.
     """
 
-    __slots__ = ("_cells", "_signed", "_sum")
+    __slots__ = ("_cells", "_high", "_low", "_signed", "_sum")
 
     def __init__(self) -> None:
         self._sum = 0
+        self._low = self._high = 0
         self._cells: Cells = {}
         self._signed = False
 
     def add_packed(self, packed: bytes) -> None:
         if packed[:1] == _DENSE:
             first, lanes = _lanes(packed)
-            self._sum += int.from_bytes(lanes, "little") << (_LANE * first)
+            counts = int.from_bytes(lanes, "little")
+            self._add_lanes(counts, first, first + len(lanes) // 8)
         else:
             add(self._cells, _decode(packed))
 
     def add(self, other: Pile, sign: int = 1) -> None:
-        self._sum += sign * other._sum
         self._signed = self._signed or other._signed or sign < 0
-        add(self._cells, other._cells, sign)
+        self._add_lanes(sign * other._sum, other._low, other._high)
+        if other._cells:
+            add(self._cells, other._cells, sign)
+
+    def _add_lanes(self, counts: int, low: int, high: int) -> None:
+        if not self._high:
+            self._sum, self._low, self._high = counts, low, high
+            return
+        if not high:
+            return
+        if low < self._low:
+            self._sum <<= _LANE * (self._low - low)
+            self._low = low
+        self._sum += counts << (_LANE * (low - self._low))
+        self._high = max(self._high, high)
 
     def ranks(self) -> Ranks:
-        total = self._sum + _BIAS if self._signed else self._sum
-        first, last = _filled(total)
-        if self._cells:
-            first = min(first, *self._cells)
-            last = max(last, *self._cells)
-        lanes = (total >> (_LANE * first)).to_bytes((last - first + 1) * 8, "little")
-        if not self._signed and not self._cells:
-            return Ranks(first, array("Q", lanes))
-        counts = array("Q", lanes).tolist()
+        width = self._high - self._low
+        total = self._sum
         if self._signed:
-            counts = [count - _HALF for count in counts]
+            total += _BIAS >> (_LANE * (LAST_CELL + 1 - width))
+        lanes = array("Q", total.to_bytes(width * 8, "little"))
+        if not self._signed and not self._cells:
+            return Ranks(self._low, lanes)
+        counts = [n - _HALF for n in lanes] if self._signed else lanes.tolist()
+        return self._with_cells(counts)
+
+    def _with_cells(self, counts: list[int]) -> Ranks:
+        places = (self._low, *self._cells) if counts else self._cells
+        low = min(places, default=0)
+        counts = [0] * (self._low - low if counts else 0) + counts
+        counts += [0] * (max(self._cells, default=0) + 1 - low - len(counts))
         for cell, count in self._cells.items():
-            counts[cell - first] += count
+            counts[cell - low] += count
         if min(counts) < 0:
             counts = [max(0, count) for count in counts]
-        return Ranks(first, counts)
-
-
-def _filled(total: int) -> tuple[int, int]:
-    """The first and last cell of a long integer that are not zero."""
-    lowest = (total & -total).bit_length() - 1
-    return max(lowest, 0) // _LANE, max(total.bit_length() - 1, 0) // _LANE
+        return Ranks(low, counts)
 
 
 def add(into: Cells, cells: Cells, sign: int = 1) -> None:
@@ -180,7 +194,7 @@ class Ranks:
         self._ends = list(accumulate(counts))
 
     def __bool__(self) -> bool:
-        return bool(self._ends[-1])
+        return any(self._ends[-1:])
 
     def quantile_us(self, fraction: float) -> float:
         """Interpolated between neighbours by rank ``fraction * (n - 1)``.

@@ -114,6 +114,25 @@ def test_a_total_over_any_range_is_exact_at_ten_seconds(store, some, data):
     assert found == expected(some, by=by, start=start, end=end)
 
 
+def test_folding_again_into_rows_that_several_ticks_share(store):
+    project_id = next(project_ids)
+    writer = Writer(store)
+    minute = NOW - NOW % 86_400 - 7_200
+    some = [call("a", at=minute + second) for second in (1, 11, 21, 3_601, 3_611)]
+
+    for now in range(0, 300, 100):
+        writer.commit(project_id, some)
+        writer.fold_all(NOW + now)
+
+    for most in (10, 60, 600, 3_600, 86_400):
+        wide = {"start": minute - 22 * HOUR, "end": minute + 2 * HOUR, "most": most}
+        assert totals(project_id, **wide) == {(): (15, 0, 15, 0)}
+        if most > 10:
+            assert totals(project_id, by=("service", "target"), **wide) == {
+                ("s1", "a"): (15, 0, 15, 0)
+            }
+
+
 def test_a_correction_by_another_writer_is_a_negative_row_of_its_own(store):
     project_id = next(project_ids)
     first, second = Writer(store), Writer(store)

@@ -142,3 +142,28 @@ def test_negative_counts_are_packed_whatever_their_number():
     cells = dict.fromkeys(range(100), -1)
 
     assert histogram.unpack(histogram.pack(cells)) == cells
+
+
+def test_what_was_taken_away_of_many_cells_leaves_the_others():
+    whole, gone = Pile(), Pile()
+    whole.add_packed(histogram.pack(dict.fromkeys(range(100, 200), 3)))
+    gone.add_packed(histogram.pack(dict.fromkeys(range(50, 140), 2)))
+    whole.add_packed(histogram.pack(dict.fromkeys(range(50, 140), 2)))
+
+    whole.add(gone, -1)
+
+    assert whole.ranks()._ends[-1] == 300
+    assert whole.ranks().highest_us() == histogram.upper_us(199)
+    assert whole.ranks().quantile_us(0.0) == histogram.middle_us(100)
+
+
+def test_few_cells_beside_many_extend_them_on_both_sides():
+    pile = Pile()
+    pile.add_packed(histogram.pack(dict.fromkeys(range(100, 200), 1)))
+    pile.add_packed(histogram.pack({7: 1, 150: 1, 900: 1}))
+
+    ranks = pile.ranks()
+
+    assert ranks._ends[-1] == 103
+    assert ranks.quantile_us(0.0) == histogram.middle_us(7)
+    assert ranks.highest_us() == histogram.upper_us(900)

@@ -275,7 +275,20 @@ def test_taking_away_what_was_added_leaves_nothing(some):
     for part in reversed(parts):
         sums.add(part, -1)
 
+    assert not sums
     assert sums.packed() == (0,) * len(COUNTERS) + (None,) * len(CELLS)
+
+
+@given(calls())
+def test_a_negative_takes_away_what_its_sums_add(call):
+    sums = Sums()
+    sums.add(contribution(call), 1)
+
+    whole = sums.copy()
+    whole.add_sums(sums.negative())
+
+    assert sums
+    assert not whole
 
 
 @given(calls())
