@@ -16,8 +16,7 @@ from typing import Any
 from dashboards.metrics import times
 from dashboards.metrics.catalogue import Metric, Value
 from dashboards.metrics.query import MOST_POINTS_TIMES_SERIES, Query
-from dashboards.metrics.times import MOST_POINTS, Steps
-from ingest.fold import DAY_S
+from dashboards.metrics.times import FEW_POINTS, GOOD_POINTS, MOST_POINTS, Steps
 from ingest.queries import planner
 from ingest.queries.rollups import (
     TARGETS_OF,
@@ -54,14 +53,21 @@ def evaluate(
 ) -> dict[str, Any]:
     """The answer but for ``complete_until`` and ``took_ms``."""
     most = min(MOST_POINTS, MOST_POINTS_TIMES_SERIES // query.limit)
+    heavy = query.group_by and _distributions(query.metrics)
     steps = times.steps(
-        query.start, query.end, query.step, now=now, tz=query.tz, most=most
+        query.start,
+        query.end,
+        query.step,
+        now=now,
+        tz=query.tz,
+        good=FEW_POINTS if heavy else GOOD_POINTS,
+        most=most,
     )
     reader = _Reader(query, select, steps, project_id=project_id, now=now)
     totals = {
         key: amounts
         for key, amounts in reader.totals().items()
-        if not query.group_by or any(amounts.counters.values())
+        if any(amounts.counters.values())
     }
     ranked = [key for key in _ranked(query, totals) if OTHER not in key]
     chosen = ranked[: query.limit]
@@ -113,11 +119,7 @@ class _Reader:
         """The whole of every group; what they are ordered by is in there."""
         ordered_by = _distributions(order.metric for order in self.query.order_by)
         found = self._read(self.steps.start, self.steps.end, distributions=ordered_by)
-        whole = {key: parts[TOTAL] for key, parts in found.items()}
-        if not self.query.group_by:
-            # The only series there can be, also when nothing happened.
-            whole.setdefault(_REST, Amounts())
-        return whole
+        return {key: parts[TOTAL] for key, parts in found.items()}
 
     def groups(
         self, chosen: Sequence[Key], totals: Mapping[Key, Amounts], *, rest: bool
@@ -185,10 +187,12 @@ class _Reader:
         edges: bool = False,
     ) -> Found:
         reason = self._reason
-        most = self.resolution if edges else DAY_S
+        segments = planner.cover(start, end)
+        if edges:
+            segments = planner.cover_steps(start, end, self.steps.edges)
         ask = Ask(
             self._project_id,
-            planner.cover(start, end, most=most),
+            segments,
             by=self._columns if by else (),
             only=(*self._only(), *self._some(some)),
             counters=self._counters,

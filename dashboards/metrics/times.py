@@ -18,7 +18,10 @@ from ingest.fold import DAY_S
 from ingest.queries import planner
 
 MOST_POINTS = 1_000
-_GOOD_POINTS = 122
+# Of an automatic step: what a chart can show, and what it needs where percentiles of
+# several groups are asked, which are the expensive part of an answer.
+GOOD_POINTS = 122
+FEW_POINTS = 32
 _STEPS = (
     10,
     60,
@@ -130,24 +133,30 @@ def step(value: object) -> int | None:
 
 
 def steps(
-    start: int, end: int, asked: int | None, *, now: int, tz: ZoneInfo, most: int
+    start: int,
+    end: int,
+    asked: int | None,
+    *,
+    now: int,
+    tz: ZoneInfo,
+    good: int = GOOD_POINTS,
+    most: int = MOST_POINTS,
 ) -> Steps:
     """Cut a range into steps that the rows of its age can answer.
 
-    ``most`` is how many steps there may be.
+    ``most`` is how many steps there may be, ``good`` how many automatic ones.
     """
     start, end = planner.snapped(start, end, now=now)
     finest = max(planner.finest(at, now=now) for at in (start, end))
-    width = _width(end - start, asked, finest=finest, most=most)
+    width = _width(end - start, asked, finest=finest, good=min(good, most), most=most)
     edges = _edges(start, end, width, tz=tz, finest=finest)
     even = all(right - left == width for left, right in pairwise(edges))
     return Steps(start, end, edges, width, even, asked is not None and width != asked)
 
 
-def _width(length: int, asked: int | None, *, finest: int, most: int) -> int:
+def _width(length: int, asked: int | None, *, finest: int, good: int, most: int) -> int:
     fitting = [one for one in _STEPS if one % finest == 0]
     if asked is None:
-        good = min(_GOOD_POINTS, most)
         return next((one for one in fitting if length / one <= good), fitting[-1])
     width = asked + -asked % (DAY_S if asked > DAY_S else finest)
     if length / width <= most - 1:

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ingest.fold import DAY_S, FINEST_S, KEPT_S, RESOLUTIONS
 from ingest.series import FULL, KEPT
 
+_FEW_STEPS = 4
 # These have no rows at 10 s: there the ticks themselves are read.
 FROM_A_MINUTE = frozenset({FULL, "tenant_target"})
 
@@ -64,6 +66,21 @@ def coarsest(edges: Sequence[int]) -> int:
 def cover(start: int, end: int, *, most: int = DAY_S) -> list[Segment]:
     """Segments of up to ``most`` seconds a row that cover a snapped range exactly."""
     return _cover(start, end, [one for one in reversed(RESOLUTIONS) if one <= most])
+
+
+def cover_steps(start: int, end: int, edges: Sequence[int]) -> list[Segment]:
+    """Segments that cover a snapped range without a row across an edge.
+
+    A few long steps are covered one by one, so that coarse rows lie inside each.
+    """
+    most = coarsest(edges)
+    if len(edges) - 1 > _FEW_STEPS:
+        return cover(start, end, most=most)
+    return [
+        segment
+        for left, right in pairwise(edges)
+        for segment in cover(max(left, start), min(right, end))
+    ]
 
 
 def _cover(start: int, end: int, resolutions: Sequence[int]) -> list[Segment]:

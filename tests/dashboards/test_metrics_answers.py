@@ -128,20 +128,24 @@ def test_the_answer_has_the_promised_shape(writer, project_id):
     assert len(one["values"]["calls"]) == len(answer["timestamps"])
 
 
-def test_without_traffic_counts_are_zero_and_the_rest_is_unknown(project_id):
-    answer = ask(project_id, "calls", "error_rate", "latency_ms.p95", "latency_ms.max")
+def test_without_traffic_counts_are_zero_and_the_rest_is_unknown(writer, project_id):
+    writer.commit(project_id, [call(at=NOW - 1_800)])
+    metrics = ("calls", "error_rate", "latency_ms.p95", "latency_ms.max")
 
-    (one,) = answer["series"]
-    assert one["labels"] == {}
-    assert one["totals"] == {
-        "calls": 0,
-        "error_rate": None,
-        "latency_ms.p95": None,
-        "latency_ms.max": None,
-    }
-    assert set(one["values"]["calls"]) == {0}
-    assert set(one["values"]["latency_ms.p95"]) == {None}
-    assert ask(project_id, "calls", group_by=["tool"])["series"] == []
+    (one,) = ask(project_id, *metrics)["series"]
+
+    quiet = [value == 0 for value in one["values"]["calls"]]
+    assert quiet.count(False) == 1
+    for name in metrics[1:]:
+        assert [value is None for value in one["values"][name]] == quiet
+
+
+def test_a_series_of_zeros_is_not_returned(writer, project_id):
+    writer.commit(project_id, [call("good")])
+
+    assert ask(project_id, "errors")["series"] == []
+    assert ask(project_id, "errors", group_by=["tool"])["series"] == []
+    assert ask(next(project_ids), "calls", "error_rate")["series"] == []
 
 
 def test_a_single_call_is_a_single_point(writer, project_id):
@@ -305,8 +309,8 @@ def test_failures_are_counted_by_their_class(writer, project_id):
     }
     (filtered,) = by(filters=[{"field": "failure_class", "value": "auth"}])["series"]
     assert filtered["totals"] == {"errors": 1, "attempt_errors": 2}
-    (nothing,) = by(filters=[{"field": "failure_class", "value": "bad luck"}])["series"]
-    assert nothing["totals"] == {"errors": 0, "attempt_errors": 0}
+    nothing = by(filters=[{"field": "failure_class", "value": "bad luck"}])
+    assert nothing["series"] == []
     refusals = ask(project_id, "refusals", group_by=["refusal_reason"])
     assert series(refusals, "refusal_reason") == {("quota",): {"refusals": 1}}
 
@@ -356,6 +360,28 @@ def test_too_many_points_become_fewer_with_a_warning(writer, project_id):
     assert len(answer["timestamps"]) <= 1_000
     assert [one["code"] for one in answer["meta"]["warnings"]] == ["step_coarsened"]
     assert sum(answer["series"][0]["values"]["calls"]) == 1
+
+
+@pytest.mark.parametrize("step", [5_000, 10_800, 86_400])
+def test_a_few_long_steps_hold_what_happened_in_them(writer, project_id, step):
+    some = [call(at=NOW - age) for age in range(30, 10_000, 700)]
+    writer.commit(project_id, some)
+    writer.fold_all()
+
+    (one,) = ask(project_id, "calls", step=step, **{"from": NOW - 10_000})["series"]
+
+    assert sum(one["values"]["calls"]) == one["totals"]["calls"] == len(some)
+
+
+def test_percentiles_by_group_come_in_fewer_steps(writer, project_id):
+    writer.commit(project_id, [call()])
+    day = {"from": "now-24h", "group_by": ["tool"]}
+
+    counts = ask(project_id, "calls", **day)
+    percentiles = ask(project_id, "calls", "latency_ms.p95", **day)
+
+    assert counts["meta"]["step_s"] == 1_200
+    assert percentiles["meta"]["step_s"] == 3_600
 
 
 def test_a_late_call_revises_its_bucket(writer, project_id):
