@@ -8,15 +8,7 @@ from __future__ import annotations
 from dashboards.metrics.catalogue import catalog
 from dashboards.metrics.errors import QueryError
 from dashboards.metrics.export import to_csv
-from dashboards.metrics.query import Query, from_parameters, parse
+from dashboards.metrics.query import Query, parse
 from dashboards.metrics.running import run
 
-__all__ = [
-    "Query",
-    "QueryError",
-    "catalog",
-    "from_parameters",
-    "parse",
-    "run",
-    "to_csv",
-]
+__all__ = ["Query", "QueryError", "catalog", "parse", "run", "to_csv"]

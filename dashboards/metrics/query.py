@@ -6,10 +6,8 @@ place; nothing unknown is ignored, because a misspelt filter would show wrong nu
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from dashboards.metrics import times
@@ -106,31 +104,6 @@ def parse(document: object, now: float) -> Query:
     )
     _check_reasons(query)
     return query
-
-
-def from_parameters(parameters: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """The document that a query string with the same names means.
-
-    Names are separated by commas or repeated; ``filters`` and ``order_by`` are JSON.
-    """
-    document: dict[str, Any] = {}
-    for name, values in parameters.items():
-        if name in {"metrics", "group_by"}:
-            document[name] = [
-                one for value in values for one in value.split(",") if one
-            ]
-        elif name in {"filters", "order_by", "limit", "other"}:
-            document[name] = _json(values[-1], f"/{name}")
-        else:
-            document[name] = values[-1]
-    return document
-
-
-def _json(text: str, pointer: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise QueryError("query_invalid", "This is no JSON.", pointer) from error
 
 
 def _names(value: object, pointer: str) -> list[str]:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dashboards.metrics import QueryError, from_parameters, parse, times
+from dashboards.metrics import QueryError, parse, times
 
 NOW = 1_795_000_000
 UTC = ZoneInfo("UTC")
@@ -136,29 +136,6 @@ def test_a_question_is_an_object():
         parse([1], NOW)
 
     assert caught.value.code == "query_invalid"
-
-
-def test_an_address_means_the_document_of_the_same_names():
-    document = from_parameters(
-        {
-            "from": ["now-1h"],
-            "metrics": ["calls,errors", "retries"],
-            "group_by": ["tool"],
-            "filters": ['[{"field":"tenant","op":"in","value":["acme"]}]'],
-            "limit": ["5"],
-        }
-    )
-
-    assert document == {
-        "from": "now-1h",
-        "metrics": ["calls", "errors", "retries"],
-        "group_by": ["tool"],
-        "filters": [{"field": "tenant", "op": "in", "value": ["acme"]}],
-        "limit": 5,
-    }
-    with pytest.raises(QueryError) as caught:
-        from_parameters({"filters": ["[{"]})
-    assert caught.value.pointer == "/filters"
 
 
 def cut(start, end, step=None, *, tz=UTC, most=1_000, now=NOW):
