@@ -15,13 +15,15 @@ Rows of a dead writer are added to our own. Nobody updates another writer's rows
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
 
-from ingest.heap import Groups, Heap, Place, ReasonPlace
+from ingest.additions import Additions, Held
+from ingest.heap import Groups, Heap
 from ingest.rollup import CELLS, COUNTERS, REASON_COUNTERS, Sums
 from ingest.series import SeriesBook
-from ingest.stores.base import Row, Transaction
+from ingest.stores.base import Transaction
 
 DAY_S = 86_400
 FINEST_S = 10
@@ -40,10 +42,8 @@ LEASE_NS = 60_000_000_000
 MOST_TICKS = 30_000  # per fold: it runs between two commits of the writer
 MOST_SERIES_TICKS = 10_000  # each of them may have a row of its own
 
-_KEY = ("id", "resolution", "writer_id")
 _ROW = ("bucket", "series_id", *COUNTERS, *CELLS)
 _REASON_ROW = ("bucket", "series_id", "reason", *REASON_COUNTERS)
-_P = TypeVar("_P", bound=tuple[int, ...])
 
 
 def fold_sets(
@@ -63,18 +63,44 @@ def fold_sets(
     if count:
         groups = Groups()
         groups.add_heap(ticks, book.parents(tx, ticks.series()))
-        write_sets(tx, groups, source=source, owner=owner, upto=upto)
+        ready = SetsFold(groups, owner=owner, upto=upto, held=Held())
+        ready.write(tx, source=source)
     return count, upto
 
 
-def write_sets(
-    tx: Transaction, groups: Groups, *, source: int, owner: int, upto: int
-) -> None:
-    """Add what the ticks of ``source`` up to ``upto`` amount to."""
-    heap, pairs = groups.finish()
-    _write_coarser(tx, owner, heap)
-    write_rollups(tx, heap.without(pairs), owner=owner, resolution=FINEST_S)
-    tx.execute("UPDATE ingest_writer SET in_sets=%s WHERE id=%s", (upto, source))
+class SetsFold:
+    """A fold of the sets that is got ready between commits and written in one go.
+
+    Adding up takes as long as several commits, and nobody shall wait for it.
+    """
+
+    def __init__(self, groups: Groups, *, owner: int, upto: int, held: Held) -> None:
+        self.upto = upto
+        self.ready = False
+        self._additions = Additions(owner, held)
+        self._work = self._prepare(groups)
+
+    def advance(self, parts: int = 500) -> None:
+        """Do some of what needs no database."""
+        if sum(1 for _ in islice(self._work, parts)) < parts:
+            self.ready = True
+
+    def write(self, tx: Transaction, *, source: int) -> None:
+        """Add what the ticks of ``source`` amount to, after what is left to prepare."""
+        deque(self._work, maxlen=0)
+        self._additions.write(tx)
+        tx.execute(
+            "UPDATE ingest_writer SET in_sets=%s WHERE id=%s", (self.upto, source)
+        )
+
+    def _prepare(self, groups: Groups) -> Iterator[None]:
+        heap, pairs = groups.finish()
+        yield
+        yield from self._additions.add(FINEST_S, heap.without(pairs))
+        for resolution in RESOLUTIONS[1:]:
+            heap = heap.coarser(resolution)
+            yield
+            yield from self._additions.add(resolution, heap)
 
 
 def fold_series(
@@ -87,7 +113,7 @@ def fold_series(
     count, ticks, upto = _pending(tx, source, after, most=most, limit=limit)
     if not count:
         return 0
-    _write_coarser(tx, owner, ticks)
+    write_coarser(tx, ticks, owner=owner)
     tx.execute("UPDATE ingest_writer SET in_series=%s WHERE id=%s", (upto, source))
     return count
 
@@ -143,14 +169,13 @@ def _pending(
     return len(rows), heap, upto
 
 
-def _write_coarser(tx: Transaction, owner: int, heap: Heap) -> None:
-    levels: list[tuple[int, Heap]] = []
+def write_coarser(tx: Transaction, heap: Heap, *, owner: int) -> None:
+    """Add a heap to the rows of a writer in every coarser resolution."""
+    additions = Additions(owner, Held())
     for resolution in RESOLUTIONS[1:]:
         heap = heap.coarser(resolution)
-        levels.append((resolution, heap))
-    # Coarsest first: writing adds what is stored to sums a coarser heap may share.
-    for resolution, level in reversed(levels):
-        write_rollups(tx, level, owner=owner, resolution=resolution)
+        deque(additions.add(resolution, heap), maxlen=0)
+    additions.write(tx)
 
 
 def write_ticks(tx: Transaction, heap: Heap, *, owner: int) -> None:
@@ -177,80 +202,10 @@ def write_ticks(tx: Transaction, heap: Heap, *, owner: int) -> None:
 
 
 def write_rollups(tx: Transaction, heap: Heap, *, owner: int, resolution: int) -> None:
-    """Add a heap to the rows of a writer; the heap is used up."""
-    key = (resolution, owner)
-    there: dict[Place, int] = {}
-    for row in _stored(tx, "ingest_rollup", _ROW, heap.sums, key):
-        place = (row[0], row[1])
-        there[place] = row[-1]
-        heap.add_row(place, row[2:-1])
-    _store(
-        tx,
-        "ingest_rollup",
-        (*_KEY, "bucket", "series_id", *COUNTERS, *CELLS),
-        there,
-        {at: (*key, *at, *part.packed()) for at, part in heap.sums.items()},
-    )
-    _write_reasons(tx, owner, resolution, heap)
-
-
-def _write_reasons(tx: Transaction, owner: int, resolution: int, heap: Heap) -> None:
-    key = (resolution, owner)
-    held: dict[ReasonPlace, int] = {}
-    for row in _stored(tx, "ingest_rollup_reason", _REASON_ROW, heap.reasons, key):
-        at = (row[0], row[1], row[2])
-        if at in heap.reasons:
-            held[at] = row[-1]
-            heap.add_reason(at, row[3:-1])
-    _store(
-        tx,
-        "ingest_rollup_reason",
-        (*_KEY, *_REASON_ROW),
-        held,
-        {at: (*key, *at, *amounts) for at, amounts in heap.reasons.items()},
-    )
-
-
-def _stored(
-    tx: Transaction,
-    table: str,
-    columns: tuple[str, ...],
-    places: Iterable[tuple[int, ...]],
-    key: tuple[int, int],
-) -> Iterator[Row]:
-    """Our rows at these buckets and series, with their id at the end."""
-    buckets: dict[int, set[int]] = {}
-    for place in places:
-        buckets.setdefault(place[0], set()).add(place[1])
-    for bucket, series_ids in buckets.items():
-        yield from tx.lookup(
-            table,
-            (*columns, "id"),
-            key="series_id",
-            values=sorted(series_ids),
-            where="resolution=%s AND writer_id=%s AND bucket=%s",
-            parameters=(*key, bucket),
-        )
-
-
-def _store(
-    tx: Transaction,
-    table: str,
-    columns: tuple[str, ...],
-    there: Mapping[_P, int],
-    rows: Mapping[_P, Row],
-) -> None:
-    """Overwrite the rows that are there, insert the others."""
-    tx.replace(
-        table, columns, [(row_id, *rows[place]) for place, row_id in there.items()]
-    )
-    absent = [row for place, row in rows.items() if place not in there]
-    ids = tx.ids(table, len(absent))
-    tx.insert(
-        table,
-        columns,
-        [(row_id, *row) for row_id, row in zip(ids, absent, strict=True)],
-    )
+    """Add a heap to the rows of a writer."""
+    additions = Additions(owner, Held())
+    deque(additions.add(resolution, heap), maxlen=0)
+    additions.write(tx)
 
 
 def prune(tx: Transaction, *, now: float, most: int = 5_000) -> int:

@@ -11,9 +11,11 @@ ones. Readers add rows up, so nobody notices.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 
 from ingest import fold
+from ingest.additions import Held
 from ingest.heap import Groups
 from ingest.records import Call
 from ingest.rollup import (
@@ -28,10 +30,12 @@ from ingest.rollup import (
 from ingest.series import SeriesBook, Wanted
 from ingest.stores.base import Row, Transaction
 
-# A fold costs about as much as reading this many ticks in a hundred queries.
-MANY_TICKS = 20_000
-SETS_EVERY_S = 2.0
+# What readers have to add up themselves, against the price of a fold.
+MANY_TICKS = 60_000
+SETS_EVERY_S = 5.0
 SERIES_EVERY_S = 60.0
+# Folding full series is never urgent: at the most so much of the writer's time.
+SERIES_PAUSE = 10.0
 ADOPT_EVERY_S = 30.0
 
 _TICK = ("id", "writer_id", "bucket", "series_id", *COUNTERS, *CELLS)
@@ -75,6 +79,9 @@ class TickBook:
         self._last_tick = 0
         # What our pending ticks amount to; None when memory does not know all of it.
         self._groups: Groups | None = Groups()
+        # What is being folded, and what our coarser rows hold.
+        self._folding: fold.SetsFold | None = None
+        self._held = Held()
         self._pending = 0  # about so many ticks are in no set
         self._pending_since: float | None = None
         self._unfolded = 0  # about so many ticks are in no full series
@@ -115,27 +122,48 @@ class TickBook:
 
     def forget(self) -> None:
         """The commit failed: our rows are finished as they are."""
-        self._live.clear()
-        self._groups = None
+        self._know_nothing()
         self._book.forget()
         # What is pending is read from the rows by the next fold.
         self._pending = max(self._pending, MANY_TICKS)
         self._unfolded = max(self._unfolded, 1)
 
+    def prepare(self, now: float) -> None:
+        """Get the next fold of the sets ready, a little at a time."""
+        if self._folding is not None:
+            self._folding.advance()
+        elif self._groups is not None and self._sets_due(now):
+            self._folding = self._freeze(self._groups)
+
     def fold_due(self, now: float) -> str | None:
         """What should be folded now (``dead``, ``sets`` or ``series``), if anything."""
-        if self._pending and self._pending_since is None:
-            self._pending_since = now
-        if self._pending >= MANY_TICKS or (
-            self._pending_since is not None
-            and now - self._pending_since >= SETS_EVERY_S
-        ):
+        if self._folding is not None:
+            return "sets" if self._folding.ready else None
+        if self._sets_due(now):
             return "sets"
-        if self._unfolded and now - self._series_at >= SERIES_EVERY_S:
+        if self._unfolded and now >= self._series_at:
             return "series"
         if now - self._adopt_at >= ADOPT_EVERY_S:
             return "dead"
         return None
+
+    def _sets_due(self, now: float) -> bool:
+        if self._pending and self._pending_since is None:
+            self._pending_since = now
+        return self._pending >= MANY_TICKS or (
+            self._pending_since is not None
+            and now - self._pending_since >= SETS_EVERY_S
+        )
+
+    def _freeze(self, groups: Groups) -> fold.SetsFold:
+        """What is folded never changes again: rows in memory are finished."""
+        self._live.clear()
+        self._groups = Groups()
+        self._pending = 0
+        self._pending_since = None
+        return fold.SetsFold(
+            groups, owner=self.writer_id, upto=self._last_tick, held=self._held
+        )
 
     def fold(self, tx: Transaction, now: float) -> None:
         """Fold what is due; ``settle`` or ``forget`` afterwards, as after staging."""
@@ -165,9 +193,15 @@ class TickBook:
         )
         if not rows:
             raise WriterClosed
+        self._know_nothing()
+        ((self._in_sets,),) = rows
+
+    def _know_nothing(self) -> None:
+        """From here on the rows are asked, not memory."""
         self._live.clear()
         self._groups = None
-        ((self._in_sets,),) = rows
+        self._folding = None
+        self._held = Held()
 
     def _group(
         self, tx: Transaction, changes: list[Change], ids: Mapping[Wanted, int]
@@ -224,30 +258,36 @@ class TickBook:
         )
 
     def _fold_sets(self, tx: Transaction, now: float) -> None:
-        # What is folded never changes again, so the rows in memory are finished.
-        self._live.clear()
         us = self.writer_id
-        groups, self._groups = self._groups, None
-        if groups is None:
+        if self._groups is None:
+            # Memory does not know all of it: the rows do.
+            self._live.clear()
             count, self._in_sets = fold.fold_sets(
                 tx, source=us, owner=us, book=self._book
             )
-        else:
-            count, self._in_sets = 0, self._last_tick
-            fold.write_sets(tx, groups, source=us, owner=us, upto=self._last_tick)
-        if count < fold.MOST_TICKS:
-            self._groups = Groups()
-            self._pending = 0
-            self._pending_since = None
+            if count < fold.MOST_TICKS:
+                self._groups = Groups()
+                self._pending = 0
+                self._pending_since = None
+            return
+        folding = self._folding or self._freeze(self._groups)
+        folding.write(tx, source=us)
+        self._in_sets = folding.upto
+        self._folding = None
 
     def _fold_series(self, tx: Transaction, now: float) -> None:
+        began = time.monotonic()
         count = fold.fold_series(tx, source=self.writer_id, owner=self.writer_id)
         if count < fold.MOST_SERIES_TICKS:
             self._unfolded = self._pending
-            self._series_at = now
+            self._series_at = now + SERIES_EVERY_S
+        else:
+            self._series_at = now + SERIES_PAUSE * (time.monotonic() - began)
 
     def _adopt(self, tx: Transaction, now: float) -> None:
         if not fold.adopt(
             tx, owner=self.writer_id, book=self._book, now_ns=int(now * 1e9)
         ):
             self._adopt_at = now
+        # What the dead left was added to our rows.
+        self._held = Held()

@@ -219,6 +219,8 @@ class Desk:
 
     def upkeep(self) -> None:
         """What is due between commits; trouble here is for the log, and for later."""
+        if self._books is not None:
+            self._books.ticks.prepare(time.time_ns() / 1e9)
         if time.monotonic() < self._upkeep_at:
             return
         try:

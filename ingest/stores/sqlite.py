@@ -10,12 +10,16 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import chain
 
 from ingest.errors import Busy
 from ingest.stores.base import Row
 
 # Lists in IN (...) are padded to one of these, so that few statements are prepared.
 LIST_SIZES = (1, 8, 64, 512)
+# Rows of one INSERT. The interpreter lock is let go and taken again for every step of
+# a statement, and while the event loop is busy each time may cost milliseconds.
+ROW_COUNTS = (256, 64, 16, 4, 1)
 WAIT_S = 5
 PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -33,17 +37,28 @@ def question_marks(sql: str) -> str:
     return sql.replace("%s", "?")
 
 
-@lru_cache(256)
-def insert_sql(table: str, columns: tuple[str, ...]) -> str:
-    marks = ",".join("?" * len(columns))
-    return f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})"  # noqa: S608
+@lru_cache(512)
+def insert_sql(table: str, columns: tuple[str, ...], count: int) -> str:
+    row = f"({','.join('?' * len(columns))})"
+    head = f"INSERT INTO {table} ({','.join(columns)}) VALUES "  # noqa: S608
+    return head + ",".join([row] * count)
 
 
-@lru_cache(256)
-def replace_sql(table: str, columns: tuple[str, ...]) -> str:
+@lru_cache(512)
+def replace_sql(table: str, columns: tuple[str, ...], count: int) -> str:
     changes = ",".join(f"{name}=excluded.{name}" for name in columns[1:])
-    insert = insert_sql(table, columns)
+    insert = insert_sql(table, columns, count)
     return f"{insert} ON CONFLICT ({columns[0]}) DO UPDATE SET {changes}"
+
+
+def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Cut into lists of a few fixed lengths, so that few statements are prepared."""
+    rest = list(rows)
+    start = 0
+    for size in ROW_COUNTS:
+        while len(rest) - start >= size:
+            yield rest[start : start + size]
+            start += size
 
 
 def lists(values: Iterable[object]) -> Iterator[list[object]]:
@@ -130,10 +145,14 @@ class SqliteTransaction:
         return range(start, start + count)
 
     def insert(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        self._connection.executemany(insert_sql(table, tuple(columns)), rows)
+        for part in chunks(rows):
+            sql = insert_sql(table, tuple(columns), len(part))
+            self._connection.execute(sql, list(chain.from_iterable(part)))
 
     def replace(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        self._connection.executemany(replace_sql(table, tuple(columns)), rows)
+        for part in chunks(rows):
+            sql = replace_sql(table, tuple(columns), len(part))
+            self._connection.execute(sql, list(chain.from_iterable(part)))
 
     def delete(self, table: str, values: Iterable[object], *, key: str = "id") -> None:
         for part in lists(values):
