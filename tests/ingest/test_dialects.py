@@ -87,6 +87,10 @@ DIALECTS = {
         {"attributes": {"gen_ai.operation.name": "dream"}},
         {"category": Category.OTHER, "name": ""},
     ),
+    "a step of somebody's that notes a method": (
+        {"attributes": {"http.request.method": "POST"}, "kind": 1},
+        {"category": Category.OTHER},
+    ),
     "anthropic native": (
         {
             "scope": "com.anthropic.sdk.python",
