@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from threading import Event
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -200,6 +201,21 @@ def _rates(
         paid if written is None else written,
         output if why is None else why,
     )
+
+
+_warmed = Event()
+is_warm = _warmed.is_set
+
+
+def warm() -> None:
+    """Read the public list, which takes half a second and 40 MB, before it is needed.
+
+    For a thread, when the first export arrives: an event loop could not wait for it,
+    and a server that nobody sends to should not pay for it.
+    """
+    if not is_warm():
+        _look_up(None, "", 0)
+        _warmed.set()
 
 
 _tariffs: dict[tuple[str | None, str, int], Tariff | None] = {}

@@ -6,10 +6,12 @@ from decimal import Decimal
 
 import genai_prices
 import pytest
+from genai_prices import data_snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.readings import PriceReading
+from ingest import prices
 from ingest.prices import PriceBook, price_book
 from ingest.records import Usage
 from tests.ingest.understanding import RECEIVED_NS, model, reading, tool, understood
@@ -315,3 +317,18 @@ def test_a_half_nano_is_rounded_up(nano_per_second, nano):
 
 def test_one_book_per_set_of_prices():
     assert price_book(()) is price_book(())
+
+
+def test_the_public_list_is_read_once_and_before_anything_is_priced(monkeypatch):
+    times = []
+    found = data_snapshot.get_snapshot
+    monkeypatch.setattr(
+        data_snapshot, "get_snapshot", lambda: times.append("read") or found()
+    )
+    prices._warmed.clear()
+
+    prices.warm()
+    prices.warm()
+
+    assert times == ["read"]
+    assert prices.is_warm()
