@@ -61,6 +61,8 @@ def scope_of_user(user: User | AnonymousUser, *, slug: str | None) -> Scope | No
     """The user's scope in the project ``slug``, or in their first one for None."""
     if not user.is_authenticated or not user.is_active:
         return None
+    if slug and "\0" in slug:  # PostgreSQL takes no NUL, and no slug has one
+        return None
     projects = Project.objects.visible_to(user).order_by("pk")
     project = (projects.filter(slug=slug) if slug else projects).first()
     if project is None:
@@ -98,7 +100,7 @@ def scope_of_request(request: HttpRequest, *, slug: str | None = None) -> Scope 
 def scope_of_socket(scope: Mapping[str, Any]) -> Scope | None:
     """The same for a WebSocket's ASGI scope; reads the database, so not in a loop."""
     path = scope.get("url_route", {}).get("kwargs", {})
-    query = parse_qs(scope.get("query_string", b"").decode())
+    query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
     slug = path.get("slug") or query.get("project", [""])[0]
     return scope_of_user(scope["user"], slug=slug or None)
 

@@ -47,8 +47,7 @@ class MemberAuthentication(SessionAuthentication):
         if found is None:
             return None
         user, _ = found
-        # PostgreSQL takes no NUL, and no project has one in its name.
-        slug = request.query_params.get("project", "").replace("\x00", "?")
+        slug = request.query_params.get("project")
         scope = scope_of_user(user, slug=slug or None)
         if scope is None:
             raise Problem(403, "no_such_project", "You are in no such project.")

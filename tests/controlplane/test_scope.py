@@ -55,6 +55,11 @@ def test_a_user_gets_nothing_of_a_project_that_exists(asks, member, other):
     assert does_not is None
 
 
+def test_a_name_that_no_database_takes_is_a_project_that_does_not_exist(asks, member):
+    assert scope_of_request(asks("/?project=a%00b", by=member)) is None
+    assert scope_of_socket({"user": member, "query_string": b"project=\xff"}) is None
+
+
 def test_a_key_gets_nothing_of_another_project(asks, project, other):
     made = actions.create_key(project, scopes=["read"], actor=None)
 
