@@ -38,7 +38,6 @@ _REPLACEMENT = "\ufffd".encode()
 _CONTINUATION = 0x80  # the two high bits of a byte inside a UTF-8 character
 _LONGEST_CHARACTER = 4
 _IDS = frozenset({"trace_id", "span_id", "parent_span_id"})
-_TOLD_ON = frozenset({"Span", "Resource", "Scope"})
 
 # A length above the limit, as a varint of three or four bytes. One such length right
 # inside another is an attribute, a key or a status message; names of spans and events

@@ -156,8 +156,7 @@ NATIVE_SCOPES = ("com.anthropic.sdk", "com.anthropic.claude-platform")
 MILLISECOND_SCOPES = ("strands.telemetry.tracer",)
 # An exception event means failure even where the status says OK.
 EXCEPTION_IS_FAILURE_SCOPES = ("langsmith",)
-# A failed model span of this name is an attempt of its own.
-MODEL_ATTEMPT_NAME = "model request attempt"
+# A failed model span with this key is an attempt of its own.
 MODEL_ATTEMPT_KEY = "pydantic_ai.model_request.attempt"
 
 # Span events.
