@@ -58,7 +58,7 @@ def settle_memory() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(200_000, 50, 1_000)
 
 
 async def lifespan(receive: Receive, send: Send) -> None:

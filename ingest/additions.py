@@ -19,8 +19,7 @@ from ingest.stores.base import Row, Transaction
 
 V = TypeVar("V")
 Key = tuple[int, ...]  # resolution, bucket, series and, for reasons, the reason
-_Kept = dict[Key, tuple[int, V]]  # row id and what the row holds
-_Rows = list[tuple[int, Key, V]]
+Kept = dict[Key, Row]  # rows as they were written: ten times smaller than sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +62,14 @@ REASONS: Table[list[int]] = Table(
 class Addition(Generic[V]):
     """What is added to one table."""
 
-    def __init__(self, table: Table[V], owner: int, held: _Kept[V]) -> None:
+    def __init__(self, table: Table[V], owner: int, held: Kept) -> None:
         self._table = table
         self._owner = owner
         self._held = held
-        self._changed: list[Row] = []
+        self._first = 2 + len(table.key)  # where the amounts of a row begin
         self._unread: dict[Key, V] = {}
-        self.holds: _Kept[V] = {}
+        self._changed: Kept = {}
+        self.holds: Kept = {}
 
     def add(self, key: Key, part: V) -> None:
         """Each key at most once; ``part`` may be shared with others."""
@@ -77,31 +77,26 @@ class Addition(Generic[V]):
         if held is None:
             self._unread[key] = self._table.copy(part)
             return
-        row_id, amounts = held
+        amounts = self._table.read(held[self._first :])
         self._table.add(amounts, part)
-        self.holds[key] = held
-        self._changed.append(self._row(row_id, key, amounts))
+        self._changed[key] = self._row(held[0], key, amounts)
 
     def write(self, tx: Transaction) -> None:
         table = self._table
-        rows: _Rows[V] = []
         for row_id, key, stored in self._stored(tx):
             amounts = self._unread.pop(key, None)
             if amounts is not None:
                 table.add(amounts, stored)
-                rows.append((row_id, key, amounts))
+                self._changed[key] = self._row(row_id, key, amounts)
         ids = tx.ids(table.name, len(self._unread))
-        fresh = [
-            (row_id, key, amounts)
+        fresh = {
+            key: self._row(row_id, key, amounts)
             for row_id, (key, amounts) in zip(ids, self._unread.items(), strict=True)
-        ]
+        }
         columns = ("id", "writer_id", *table.key, *table.amounts)
-        tx.replace(
-            table.name, columns, self._changed + [self._row(*row) for row in rows]
-        )
-        tx.insert(table.name, columns, [self._row(*row) for row in fresh])
-        for row_id, key, amounts in rows + fresh:
-            self.holds[key] = (row_id, amounts)
+        tx.replace(table.name, columns, self._changed.values())
+        tx.insert(table.name, columns, fresh.values())
+        self.holds = self._changed | fresh
 
     def _row(self, row_id: int, key: Key, amounts: V) -> Row:
         return (row_id, self._owner, *key, *self._table.packed(amounts))
@@ -128,8 +123,8 @@ class Held:
     """What the rows of the last write hold."""
 
     def __init__(self) -> None:
-        self.sums: _Kept[Sums] = {}
-        self.reasons: _Kept[list[int]] = {}
+        self.sums: Kept = {}
+        self.reasons: Kept = {}
 
 
 class Additions:

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 import zstandard
 
 from controlplane.readings import Access
-from ingest import writer
+from ingest import prices, writer
 from ingest.content import protect
 from ingest.normalise import Reading, normalise
 from ingest.otlp.decode import decode
@@ -35,7 +35,7 @@ DAY_NS = 86_400 * 10**9
 # Level 3 is a tenth smaller than level 1 and costs 1.5 us a span more.
 ZSTD_LEVEL = 3
 
-_aside = ThreadPoolExecutor(1, thread_name_prefix="large-export")
+_aside = ThreadPoolExecutor(1, thread_name_prefix="exports-aside")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,14 @@ class Accepted:
 
 async def accept(access: Access, body: bytes, content_type: str) -> Accepted:
     """Store an export; raises ``RejectedExport`` or ``Busy``."""
-    received_ns = time.time_ns()
+    asked = (access, body, content_type, time.time_ns())
+    loop = asyncio.get_running_loop()
+    if not prices.is_warm():
+        await loop.run_in_executor(_aside, prices.warm)
     if len(body) <= INLINE_BYTES:
-        batch, told = prepare(access, body, content_type, received_ns)
+        batch, told = prepare(*asked)
     else:
-        batch, told = await asyncio.get_running_loop().run_in_executor(
-            _aside, prepare, access, body, content_type, received_ns
-        )
+        batch, told = await loop.run_in_executor(_aside, prepare, *asked)
     if not batch.spans:
         return told
     surplus = await writer.submit(batch)

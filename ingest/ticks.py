@@ -31,7 +31,7 @@ from ingest.series import SeriesBook, Wanted
 from ingest.stores.base import Row, Transaction
 
 # What readers have to add up themselves, against the price of a fold.
-MANY_TICKS = 60_000
+MANY_TICKS = 40_000
 SETS_EVERY_S = 5.0
 SERIES_EVERY_S = 60.0
 # Folding full series is never urgent: at the most so much of the writer's time.

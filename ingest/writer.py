@@ -32,7 +32,9 @@ logger = logging.getLogger(__name__)
 PENDING_SPANS = 40_000
 PENDING_BYTES = 64 << 20
 COMMIT_SPANS = 8_000
-LINGER_S = 0.001
+# A commit waits so long for companions: flushing it costs as much as 100 spans.
+LINGER_S = 0.004
+WORTHWHILE_SPANS = 500
 UPKEEP_S = 0.25
 IDLE_UPKEEP_S = 5.0
 HEARTBEAT_NS = 10_000_000_000
@@ -132,9 +134,8 @@ class Writer:
         with self._changed:
             if not self._pending and not self._draining:
                 self._changed.wait(UPKEEP_S)
-            if self._pending and len(self._pending) == 1 and not self._draining:
-                # One more network read may bring companions for this commit.
-                self._changed.wait(LINGER_S)
+            if self._pending and not self._draining:
+                self._changed.wait_for(self._enough, LINGER_S)
             jobs: list[Job] = []
             spans = 0
             while self._pending and spans < COMMIT_SPANS:
@@ -142,6 +143,10 @@ class Writer:
                 spans += len(job.batch.spans)
                 jobs.append(job)
             return jobs
+
+    def _enough(self) -> bool:
+        """Is a commit worth its flush to disk?"""
+        return self._spans >= WORTHWHILE_SPANS or self._draining
 
     def _commit(self, desk: Desk, jobs: list[Job]) -> None:
         answers = desk.store_batches([job.batch for job in jobs])
@@ -219,11 +224,11 @@ class Desk:
 
     def upkeep(self) -> None:
         """What is due between commits; trouble here is for the log, and for later."""
-        if self._books is not None:
-            self._books.ticks.prepare(time.time_ns() / 1e9)
-        if time.monotonic() < self._upkeep_at:
-            return
         try:
+            if self._books is not None:
+                self._books.ticks.prepare(time.time_ns() / 1e9)
+            if time.monotonic() < self._upkeep_at:
+                return
             if self._books is None and self._anything_left():
                 self._register()
             if self._books is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
 
 from controlplane.readings import Access, ProjectReading
-from ingest import commit, pipeline
+from ingest import commit, pipeline, prices
 from ingest.errors import RejectedExport
 from ingest.otlp.schema import ExportRequest
 from ingest.writer import Writer
@@ -71,6 +72,22 @@ def test_a_large_export_takes_the_same_way(store, accept, access):
     assert len(body) > pipeline.INLINE_BYTES
     assert accepted.stored == 20
     assert len(targets(store, access)) == 20
+
+
+def test_the_first_export_waits_for_the_prices_and_not_on_the_event_loop(
+    accept, monkeypatch
+):
+    prices._warmed.clear()
+    warm, waited = prices.warm, []
+    monkeypatch.setattr(
+        prices, "warm", lambda: waited.append(threading.current_thread().name) or warm()
+    )
+
+    first, second = accept(export(1)), accept(export(2))
+
+    assert (first.stored, second.stored) == (1, 1)
+    assert len(waited) == 1
+    assert waited[0].startswith("exports-aside")
 
 
 def test_refused_spans_are_counted_and_their_neighbours_stored(store, accept, access):
