@@ -33,7 +33,7 @@ PENDING_SPANS = 40_000
 PENDING_BYTES = 64 << 20
 COMMIT_SPANS = 8_000
 # A commit waits so long for companions: flushing it costs as much as 100 spans.
-LINGER_S = 0.004
+LINGER_S = 0.002
 WORTHWHILE_SPANS = 500
 UPKEEP_S = 0.25
 IDLE_UPKEEP_S = 5.0
