@@ -1,6 +1,6 @@
 """Set what calls cost. Prices are frozen into spans as they arrive.
 
-So a change says what spans cost from now on; ``reprice`` changes history.
+So a change says what spans cost from now on, and changes no number that is there.
 """
 
 from __future__ import annotations
