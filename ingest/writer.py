@@ -126,6 +126,7 @@ class Writer:
                 elif self._draining:
                     return
                 desk.upkeep()
+                self._trouble = desk.trouble
         finally:
             desk.store.close()
 
@@ -150,12 +151,10 @@ class Writer:
 
     def _commit(self, desk: Desk, jobs: list[Job]) -> None:
         answers = desk.store_batches([job.batch for job in jobs])
+        self._trouble = desk.trouble
         with self._changed:
             self._spans -= sum(len(job.batch.spans) for job in jobs)
             self._bytes -= sum(size(job.batch) for job in jobs)
-        self._trouble = next(
-            (str(answer) for answer in answers if isinstance(answer, Busy)), None
-        )
         answer_all(jobs, answers)
 
 
@@ -165,6 +164,7 @@ class Desk:
     def __init__(self, store: Store, announce: Announce) -> None:
         self.store = store
         self._announce = announce
+        self.trouble: str | None = None  # why the last transaction was refused
         self._books: Books | None = None
         self._seen_ns = 0
         self._upkeep_at = 0.0
@@ -174,7 +174,7 @@ class Desk:
         try:
             answers: list[Answer] = list(self._write(batches))
         except Busy as error:
-            logger.warning("telemetry.refused", extra={"reason": str(error)})
+            self._refused(error)
             return [error] * len(batches)
         except Exception as error:
             if len(batches) > 1:
@@ -183,8 +183,13 @@ class Desk:
                 "telemetry.batch_unstorable", extra={"project": batches[0].project_id}
             )
             return [unstorable(error)]
+        self.trouble = None
         self._announce({batch.project_id for batch in batches})
         return answers
+
+    def _refused(self, error: Busy) -> None:
+        self.trouble = str(error)
+        logger.warning("telemetry.refused", extra={"reason": self.trouble})
 
     def _write(self, batches: Sequence[Batch]) -> list[int]:
         def work(tx: Transaction, books: Books) -> list[int]:
@@ -219,6 +224,7 @@ class Desk:
                 [(writer, now_ns, now_ns, 0, 0, False)],
             )
         self._seen_ns = now_ns
+        self.trouble = None
         self._books = Books(TickBook(writer))
         return self._books
 
@@ -229,7 +235,8 @@ class Desk:
                 self._books.ticks.prepare(time.time_ns() / 1e9)
             if time.monotonic() < self._upkeep_at:
                 return
-            if self._books is None and self._anything_left():
+            # Also to see whether a refusal is over: who asks may send only then.
+            if self._books is None and (self.trouble or self._anything_left()):
                 self._register()
             if self._books is not None:
                 self._heartbeat(self._books)
@@ -238,7 +245,7 @@ class Desk:
         except WriterClosed:
             self._books = None
         except Busy as error:
-            logger.warning("telemetry.refused", extra={"reason": str(error)})
+            self._refused(error)
         except Exception:
             logger.exception("telemetry.upkeep_failed")
         pause = UPKEEP_S if self._books is not None else IDLE_UPKEEP_S
@@ -256,7 +263,7 @@ class Desk:
 
     def _heartbeat(self, books: Books) -> None:
         now_ns = time.time_ns()
-        if now_ns - self._seen_ns < HEARTBEAT_NS:
+        if now_ns - self._seen_ns < HEARTBEAT_NS and self.trouble is None:
             return
         with self.store.begin() as tx:
             tx.execute(
@@ -264,6 +271,7 @@ class Desk:
                 (now_ns, books.ticks.writer_id),
             )
         self._seen_ns = now_ns
+        self.trouble = None
 
     def _fold(self, books: Books) -> None:
         now = time.time_ns() / 1e9
@@ -286,7 +294,7 @@ def size(batch: Batch) -> int:
 
 
 def unstorable(error: Exception) -> RejectedExport:
-    refusal = RejectedExport("this export cannot be stored", status=500)
+    refusal = RejectedExport("this export cannot be stored")
     refusal.__cause__ = error
     return refusal
 

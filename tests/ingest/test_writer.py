@@ -86,6 +86,10 @@ def poison(project):
     return Batch(project, 2**70, made.spans, made.wire, made.facts)
 
 
+def refuse():
+    raise Busy("locked")
+
+
 async def outcome(writer, *batches, before=lambda: None):
     futures = [writer.submit(each) for each in batches]
     before()
@@ -151,6 +155,7 @@ def test_a_poisonous_batch_harms_no_neighbour(writer, gate, project):
     answers = asyncio.run(outcome(writer, *exports, before=gate.opened.set))
 
     assert [type(answer) for answer in answers] == [int, int, RejectedExport, int]
+    assert answers[2].status == 400
     assert spans_stored(project) == 3
 
 
@@ -266,6 +271,23 @@ def test_trouble_with_folding_does_not_end_the_thread(
         desk.store_batches([batch(project, [span(1)])])
 
     assert errors == []
+
+
+@pytest.mark.parametrize("seen_before", [True, False])
+def test_a_refusal_that_is_over_is_noticed_without_another_export(
+    desk, project, monkeypatch, seen_before
+):
+    if seen_before:
+        desk.store_batches([batch(project, [span(1)])])
+    with monkeypatch.context() as refusing:
+        refusing.setattr(desk.store, "begin", refuse)
+        desk.store_batches([batch(project, [span(2)])])
+    trouble = desk.trouble
+
+    desk._upkeep_at = 0
+    desk.upkeep()
+
+    assert (trouble, desk.trouble) == ("locked", None)
 
 
 def test_ticks_are_folded_between_commits(store, desk, project, monkeypatch):
