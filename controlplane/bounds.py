@@ -1,4 +1,4 @@
-"""No body of a page or of REST is larger than a form, and none is read beyond that.
+"""No body of a page or of REST is larger than a form, and none is waited for in vain.
 
 Django writes whatever arrives to disk before a view can refuse it, so the limit is
 kept here, in front of it.
@@ -6,6 +6,8 @@ kept here, in front of it.
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -16,19 +18,35 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 MAX_BODY_BYTES = 1024 * 1024
-_REFUSAL = (
-    b'{"type":"about:blank","title":"Body too large","status":413,'
-    b'"code":"body_too_large","detail":"A request body is at most 1 MiB here."}'
-)
+READ_SECONDS = 60.0
+TOO_LARGE = {
+    "type": "about:blank",
+    "title": "Body too large",
+    "status": 413,
+    "code": "body_too_large",
+    "detail": "A request body is at most 1 MiB here.",
+}
+TOO_SLOW = {
+    "type": "about:blank",
+    "title": "Body too slow",
+    "status": 408,
+    "code": "body_too_slow",
+    "detail": "The body took longer than a minute to arrive.",
+}
 
 
 async def bounded(
     app: App, scope: dict[str, Any], receive: Receive, send: Send
 ) -> None:
-    """Hand the request to ``app`` once its body is here; answer 413 to a larger one."""
-    ahead = await _read(receive)
+    """Hand the request to ``app`` once its body is here, and refuse what never ends."""
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            ahead = await _read(receive)
+    except TimeoutError:
+        await _refuse(send, TOO_SLOW)
+        return
     if ahead is None:
-        await _refuse(send)
+        await _refuse(send, TOO_LARGE)
         return
 
     async def replay() -> Message:
@@ -51,12 +69,15 @@ async def _read(receive: Receive) -> deque[Message] | None:
             return ahead
 
 
-async def _refuse(send: Send) -> None:
+async def _refuse(send: Send, problem: dict[str, Any]) -> None:
+    body = json.dumps(problem).encode()
     headers = [
         (b"content-type", b"application/problem+json"),
-        (b"content-length", str(len(_REFUSAL)).encode()),
+        (b"content-length", str(len(body)).encode()),
         # What is left of the body is not read.
         (b"connection", b"close"),
     ]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": _REFUSAL})
+    await send(
+        {"type": "http.response.start", "status": problem["status"], "headers": headers}
+    )
+    await send({"type": "http.response.body", "body": body})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 
+from controlplane import bounds
 from controlplane.bounds import MAX_BODY_BYTES, bounded
 
 
@@ -40,6 +42,22 @@ def test_a_body_of_the_largest_size_reaches_the_application_whole():
     assert sent == []
 
 
+def test_a_body_that_never_ends_is_answered_408(monkeypatch):
+    monkeypatch.setattr(bounds, "READ_SECONDS", 0)
+    sent = []
+
+    async def never():
+        await asyncio.Event().wait()
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(bounded(None, {"type": "http"}, never, send))
+
+    assert sent[0]["status"] == 408
+    assert json.loads(sent[1]["body"])["code"] == "body_too_slow"
+
+
 def test_one_byte_more_is_answered_413_and_the_rest_is_not_read():
     half = b"x" * (MAX_BODY_BYTES // 2)
 
@@ -47,5 +65,5 @@ def test_one_byte_more_is_answered_413_and_the_rest_is_not_read():
 
     assert read == []
     assert sent[0]["status"] == 413
-    assert b'"code":"body_too_large"' in sent[1]["body"]
+    assert json.loads(sent[1]["body"])["code"] == "body_too_large"
     assert left == 2
