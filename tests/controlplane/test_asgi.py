@@ -101,7 +101,7 @@ def test_what_lives_as_long_as_the_server_is_left_alone_by_the_collector():
         asgi.settle_memory()
 
         assert gc.get_freeze_count() > 0
-        assert gc.get_threshold()[0] == 50_000
+        assert gc.get_threshold()[0] > thresholds[0]
     finally:
         gc.unfreeze()
         gc.set_threshold(*thresholds)
