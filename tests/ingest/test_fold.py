@@ -10,6 +10,7 @@ from ingest import fold
 from ingest.queries import planner
 from ingest.queries.rollups import Ask, Only, merged, read
 from ingest.queries.snapshot import snapshot
+from ingest.records import Usage
 from ingest.rollup import contribution
 from ingest.series import OTHER
 from ingest.ticks import WriterClosed
@@ -80,9 +81,14 @@ def test_any_writers_any_folds_any_corrections_give_the_calls_that_are(store, da
     now = NOW
     for _ in range(data.draw(st.integers(1, 6))):
         writer = data.draw(st.sampled_from(writers))
-        if data.draw(st.booleans()):
+        step = data.draw(st.sampled_from(["commit", "fold", "prepare", "forget"]))
+        if step != "commit":
             now += data.draw(st.sampled_from([0, 3, 70]))
-            writer.fold(now)
+            {
+                "fold": lambda writer=writer, now=now: writer.fold(now),
+                "prepare": lambda writer=writer, now=now: writer.book.prepare(now),
+                "forget": writer.book.forget,
+            }[step]()
             continue
         taken = (
             data.draw(st.lists(st.sampled_from(there), unique_by=id)) if there else []
@@ -112,6 +118,44 @@ def test_a_total_over_any_range_is_exact_at_ten_seconds(store, some, data):
     found = totals(project_id, by=by, start=start, end=end)
 
     assert found == expected(some, by=by, start=start, end=end)
+
+
+def test_calls_that_come_while_a_fold_is_prepared_are_counted_once(store):
+    project_id = next(project_ids)
+    writer = Writer(store)
+    some = [call(name, usage=Usage(cost=1)) for name in ("a", "b", "c")]
+    writer.commit(project_id, some)
+    writer.book.fold_due(NOW)
+
+    writer.book.prepare(NOW + 10)
+    writer.book._folding.advance(2)
+    writer.commit(project_id, some)
+
+    assert writer.fold(NOW + 10) is None, "not ready yet"
+    assert totals(project_id) == expected(some + some)
+    writer.book.prepare(NOW + 10)
+    assert writer.fold(NOW + 10) == "sets"
+    assert_exact(project_id, some + some)
+    writer.fold_all(NOW + 100)
+    assert_exact(project_id, some + some)
+
+
+def test_a_fold_that_was_prepared_and_forgotten_is_made_again_from_the_rows(store):
+    project_id = next(project_ids)
+    writer = Writer(store)
+    some = [call(name, usage=Usage(cost=1)) for name in ("a", "b", "c")]
+    writer.commit(project_id, some)
+    writer.fold_all()
+    writer.commit(project_id, some)
+    writer.book.fold_due(NOW + 200)
+    writer.book.prepare(NOW + 210)
+    writer.book.prepare(NOW + 210)
+
+    writer.book.forget()
+
+    assert_exact(project_id, some + some)
+    writer.fold_all(NOW + 300)
+    assert_exact(project_id, some + some)
 
 
 def test_folding_again_into_rows_that_several_ticks_share(store):
