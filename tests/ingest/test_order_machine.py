@@ -52,12 +52,26 @@ TABLES = [
 ]
 
 # Every dialect tells its own stories; the others are trees of no sender in particular.
-traces = generated.exports(traces=3).map(generated.normalised) | telemetry.spans()
+traces = generated.exports().map(generated.normalised) | telemetry.spans()
+
+
+def side_by_side(several):
+    """Spans of some stories, each in traces of its own."""
+    return [
+        replace(span, trace_id=bytes([number]) + span.trace_id[1:])
+        for number, spans in enumerate(several)
+        for span in spans
+    ]
+
+
+stories = st.lists(traces, min_size=2, max_size=5).map(side_by_side)
 desks = st.integers(0, 1)
 places = st.integers(0, 999)
 several = st.lists(places, min_size=1, max_size=12)
 pauses = st.sampled_from([0.3, 0.3, 6, 6, 12, 31, 61])
 trouble = st.sampled_from([Busy, RuntimeError])
+# Spans to send, and after how many statements what follows fails, if it does.
+steps = st.tuples(st.integers(1, 3), st.none() | st.none() | st.integers(0, 12))
 
 
 class Clock(SimpleNamespace):
@@ -118,7 +132,7 @@ class Deliveries(RuleBasedStateMachine):
         writer.time = self.clock = Clock(now=BEGAN_S)
 
     @initialize(
-        sent=traces, chance=st.randoms(), large=st.sampled_from([2_000, 2_000, SMALL])
+        sent=stories, chance=st.randoms(), large=st.sampled_from([2_000, 2_000, SMALL])
     )
     def tell_it_in_order(self, sent, chance, large):
         self.sent = sent
@@ -197,15 +211,23 @@ class Deliveries(RuleBasedStateMachine):
         self.send(desk, *map(self.chosen, exports))
         self.store.heal()
 
-    @rule(desk=desks, sizes=st.lists(st.integers(1, 3), min_size=6, max_size=9))
-    def they_come_one_by_one(self, desk, sizes):
+    @rule(desk=desks, steps=st.lists(steps, min_size=6, max_size=9))
+    def they_come_one_by_one(self, desk, steps):
         """Sets are folded: seen to be pending, made ready and, a commit later, written.
 
         What a fold wrote is in memory when the next one adds to it.
         """
-        for size in sizes:
+        for size, after in steps:
             assert self.send(desk, list(self.missing)[:size]) == [0]
+            if after is not None:
+                self.store.fail(after, RuntimeError)
             self.upkeep(desk, 0.3, SETS_EVERY_S + 0.1)
+            self.store.heal()
+
+    @rule(desk=desks)
+    def a_writer_sleeps_too_long(self, desk):
+        """The other one takes it for dead: folds what it left, and closes it."""
+        self.upkeep(1 - desk, 61, *[0.3] * 8)
 
     @rule(desk=desks, waits=st.lists(pauses, min_size=1, max_size=6))
     def time_goes_by(self, desk, waits):
