@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count, pairwise
+from itertools import count
 
 import zstandard
 from hypothesis import strategies as st
@@ -105,16 +105,6 @@ def versions(draw, trace: int, number: int) -> list[Span]:
         tenant=draw(st.sampled_from([None, "other"])),
     )
     return [earlier, final] if draw(st.booleans()) else [final]
-
-
-@st.composite
-def deliveries(draw, sent: list[Span]) -> list[list[Span]]:
-    """The same spans in any order, split anyhow, some of them more than once."""
-    repeated = draw(st.lists(st.sampled_from(sent), max_size=5))
-    shuffled = draw(st.permutations(sent + repeated))
-    cuts = sorted(draw(st.sets(st.integers(1, len(shuffled)), max_size=9)))
-    edges = [0, *cuts, len(shuffled)]
-    return [shuffled[start:end] for start, end in pairwise(edges)]
 
 
 def calls_of(store, project: int) -> list[tuple]:

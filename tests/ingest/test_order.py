@@ -1,12 +1,13 @@
-"""The law of order: however spans arrive, calls and numbers are the same."""
+"""The law of order where it is plain: the same again, and two writers at once.
+
+``test_order_machine`` holds it for whatever else may happen.
+"""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from ingest.records import Category, Usage
 from ingest.stores import open_store
@@ -15,81 +16,45 @@ from tests.ingest.conftest import announce_nothing
 from tests.ingest.telemetry import (
     batch,
     calls_of,
-    deliveries,
     new_project,
     numbers_of,
     span,
-    spans,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Desks:
-    """Two writers with books of their own, either of which may start anew."""
+class Storing:
+    """A writer, and what is stored in the end."""
 
     def __init__(self) -> None:
         self.store = open_store()
-        self.desks = [self.desk(), self.desk()]
+        self.desk = Desk(self.store, announce_nothing)
 
-    def desk(self) -> Desk:
-        return Desk(self.store, announce_nothing)
-
-    def send(self, project, *exports, desk=0):
-        answers = self.desks[desk].store_batches(
+    def send(self, project, *exports):
+        answers = self.desk.store_batches(
             [batch(project, export) for export in exports]
         )
         assert answers == [0] * len(exports)
-
-    def restart(self, desk):
-        self.desks[desk] = self.desk()
 
     def state(self, project):
         return calls_of(self.store, project), numbers_of(self.store, project)
 
 
 @pytest.fixture(scope="module")
-def desks(django_db_setup):
-    made = Desks()
+def storing(django_db_setup):
+    made = Storing()
     yield made
     made.store.close()
 
 
-# One request of an exporter: which writer takes it, is it a fresh process, does the
-# commit take the next request along?
-handling = st.tuples(st.integers(0, 1), st.booleans(), st.booleans())
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_any_delivery_gives_the_same_calls_and_numbers(desks, data):
-    sent = data.draw(spans())
-    reference, other = new_project(), new_project()
-    desks.restart(0)
-    desks.send(reference, sent)
-
-    together = []
-    for export in data.draw(deliveries(sent)):
-        desk, fresh, more = data.draw(handling)
-        if fresh:
-            desks.restart(desk)
-        together.append(export)
-        if not more:
-            desks.send(other, *together, desk=desk)
-            together = []
-    if together:
-        desks.send(other, *together)
-
-    assert desks.state(other) == desks.state(reference)
-
-
-def test_the_same_export_three_times_counts_once(desks):
+def test_the_same_export_three_times_counts_once(storing):
     project = new_project()
     export = [span(number) for number in range(1, 5)]
 
     for _ in range(3):
-        desks.send(project, export)
-    again = desks.state(project)
+        storing.send(project, export)
+    again = storing.state(project)
 
     calls, numbers = again
     assert len(calls) == 4
@@ -131,10 +96,12 @@ def model(number, trace, **fields):
         pytest.param(1000, id="all", marks=pytest.mark.soak),
     ],
 )
-def test_two_writers_with_halves_of_every_trace_lose_and_double_nothing(desks, traces):
+def test_two_writers_with_halves_of_every_trace_lose_and_double_nothing(
+    storing, traces
+):
     reference, other = new_project(), new_project()
     first, second = halves(traces)
-    desks.send(reference, *first, *second)
+    storing.send(reference, *first, *second)
 
     # In opposite order, several traces to a commit: whoever locked as they came
     # would wait for each other.
@@ -146,7 +113,7 @@ def test_two_writers_with_halves_of_every_trace_lose_and_double_nothing(desks, t
         for each in sending:
             each.result()
 
-    assert desks.state(other) == desks.state(reference)
+    assert storing.state(other) == storing.state(reference)
 
 
 def send_alone(project, exports):

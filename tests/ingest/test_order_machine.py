@@ -300,5 +300,10 @@ class Deliveries(RuleBasedStateMachine):
 
 def test_any_delivery_to_any_writers_gives_the_same_calls_and_numbers():
     run_state_machine_as_test(
-        Deliveries, settings=settings(suppress_health_check=list(HealthCheck))
+        Deliveries,
+        settings=settings(
+            # Each is a story of up to fifty steps, with hundreds of queries at its end.
+            max_examples=settings().max_examples // 2,
+            suppress_health_check=list(HealthCheck),
+        ),
     )
