@@ -13,6 +13,8 @@ from ingest.records import Category, Usage
 from ingest.stores import open_store
 from ingest.writer import Desk
 from tests.ingest.conftest import announce_nothing
+from tests.ingest.counting import NOW, Writer, call
+from tests.ingest.seen import seen, sums_of
 from tests.ingest.telemetry import (
     batch,
     calls_of,
@@ -59,6 +61,26 @@ def test_the_same_export_three_times_counts_once(storing):
     calls, numbers = again
     assert len(calls) == 4
     assert [sums[0] for sums in numbers.values()] == [4]
+
+
+def test_what_the_dead_left_stays_when_the_next_fold_adds_to_the_same_rows(store):
+    project = new_project()
+    living = Writer(store)
+    calls = [call("search"), call("search"), call("pay"), call("search")]
+    living.commit(project, calls[:1])
+    living.fold_all()
+    living.commit(project, calls[1:2])
+    folded = [living.fold(NOW + 200), living.fold(NOW + 206)]
+
+    Writer(store, seen_ns=0).commit(project, calls[2:3])
+    adopted = [living.fold(NOW + 240 + again) for again in range(3)]
+    living.commit(project, calls[3:])
+    living.fold_all(NOW + 300)
+
+    assert "sets" in folded
+    assert "dead" in adopted
+    told = [(b"", one.anchor, one) for one in calls]
+    assert seen(project) == sums_of(told)
 
 
 def halves(traces):
