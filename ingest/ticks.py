@@ -135,6 +135,11 @@ class TickBook:
         elif self._groups is not None and self._sets_due(now):
             self._folding = self._freeze(self._groups)
 
+    @property
+    def preparing(self) -> bool:
+        """Is there a fold of the sets to get ready?"""
+        return self._folding is not None and not self._folding.ready
+
     def fold_due(self, now: float) -> str | None:
         """What should be folded now (``dead``, ``sets`` or ``series``), if anything."""
         if self._folding is not None:

@@ -36,6 +36,7 @@ COMMIT_SPANS = 8_000
 LINGER_S = 0.002
 WORTHWHILE_SPANS = 500
 UPKEEP_S = 0.25
+BREATH_S = 0.001  # for the event loop, while a fold is got ready
 IDLE_UPKEEP_S = 5.0
 HEARTBEAT_NS = 10_000_000_000
 
@@ -120,7 +121,7 @@ class Writer:
         desk = Desk(self._open_store(), self._announce)
         try:
             while True:
-                jobs = self._take()
+                jobs = self._take(BREATH_S if desk.preparing else UPKEEP_S)
                 if jobs:
                     self._commit(desk, jobs)
                 elif self._draining:
@@ -130,11 +131,11 @@ class Writer:
         finally:
             desk.store.close()
 
-    def _take(self) -> list[Job]:
+    def _take(self, patience_s: float) -> list[Job]:
         """All that is pending, up to the size of a commit; waits a moment for any."""
         with self._changed:
             if not self._pending and not self._draining:
-                self._changed.wait(UPKEEP_S)
+                self._changed.wait(patience_s)
             if self._pending and not self._draining:
                 self._changed.wait_for(self._enough, LINGER_S)
             jobs: list[Job] = []
@@ -168,6 +169,10 @@ class Desk:
         self._books: Books | None = None
         self._seen_ns = 0
         self._upkeep_at = 0.0
+
+    @property
+    def preparing(self) -> bool:
+        return self._books is not None and self._books.ticks.preparing
 
     def store_batches(self, batches: Sequence[Batch]) -> list[Answer]:
         """Commit together; if that cannot be, one by one. One answer per batch."""

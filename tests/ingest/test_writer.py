@@ -273,6 +273,22 @@ def test_trouble_with_folding_does_not_end_the_thread(
     assert errors == []
 
 
+def test_a_fold_that_is_being_prepared_keeps_an_idle_thread_going(
+    desk, project, monkeypatch
+):
+    monkeypatch.setattr("ingest.ticks.SETS_EVERY_S", 0)
+    idle = desk.preparing
+    desk.store_batches([batch(project, [span(1)])])
+
+    desk.upkeep()
+    preparing = desk.preparing
+    while desk.preparing:
+        desk.upkeep()
+
+    assert (idle, preparing) == (False, True)
+    assert desk._books.ticks.fold_due(time.time_ns() / 1e9) == "sets"
+
+
 @pytest.mark.parametrize("seen_before", [True, False])
 def test_a_refusal_that_is_over_is_noticed_without_another_export(
     desk, project, monkeypatch, seen_before
