@@ -290,9 +290,10 @@ class TickBook:
             self._series_at = now + SERIES_PAUSE * (time.monotonic() - began)
 
     def _adopt(self, tx: Transaction, now: float) -> None:
-        if not fold.adopt(
+        if fold.adopt(
             tx, owner=self.writer_id, book=self._book, now_ns=int(now * 1e9)
         ):
+            # What the dead left was added to our rows.
+            self._held = Held()
+        else:
             self._adopt_at = now
-        # What the dead left was added to our rows.
-        self._held = Held()
