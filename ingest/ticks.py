@@ -32,6 +32,8 @@ from ingest.stores.base import Row, Transaction
 
 # What readers have to add up themselves, against the price of a fold.
 MANY_TICKS = 40_000
+# Sums in memory, about a kilobyte each: old spans spread over many buckets.
+MANY_PLACES = 20_000
 SETS_EVERY_S = 5.0
 SERIES_EVERY_S = 60.0
 # Folding full series is never urgent: at the most so much of the writer's time.
@@ -155,10 +157,12 @@ class TickBook:
     def _sets_due(self, now: float) -> bool:
         if self._pending and self._pending_since is None:
             self._pending_since = now
-        return self._pending >= MANY_TICKS or (
-            self._pending_since is not None
-            and now - self._pending_since >= SETS_EVERY_S
-        )
+        if self._pending >= MANY_TICKS:
+            return True
+        if self._groups is not None and len(self._groups) >= MANY_PLACES:
+            return True
+        since = self._pending_since
+        return since is not None and now - since >= SETS_EVERY_S
 
     def _freeze(self, groups: Groups) -> fold.SetsFold:
         """What is folded never changes again: rows in memory are finished."""
@@ -290,9 +294,7 @@ class TickBook:
             self._series_at = now + SERIES_PAUSE * (time.monotonic() - began)
 
     def _adopt(self, tx: Transaction, now: float) -> None:
-        if fold.adopt(
-            tx, owner=self.writer_id, book=self._book, now_ns=int(now * 1e9)
-        ):
+        if fold.adopt(tx, owner=self.writer_id, book=self._book, now_ns=int(now * 1e9)):
             # What the dead left was added to our rows.
             self._held = Held()
         else:
