@@ -86,10 +86,6 @@ class Groups:
         self._heap = Heap()
         self._parents: dict[int, Parents] = {}  # of each tenant x target
 
-    def __len__(self) -> int:
-        """How many sums are in memory."""
-        return len(self._heap.sums)
-
     def add_call(self, parents: Parents, part: Contribution, sign: int) -> None:
         self._parents[parents[_PAIR]] = parents
         bucket = part.bucket

@@ -32,11 +32,10 @@ from ingest.stores.base import Row, Transaction
 
 # What readers have to add up themselves, against the price of a fold.
 MANY_TICKS = 40_000
-# Sums in memory, about a kilobyte each: old spans spread over many buckets.
-MANY_PLACES = 20_000
 SETS_EVERY_S = 5.0
 SERIES_EVERY_S = 60.0
-# Folding full series is never urgent: at the most so much of the writer's time.
+# Folding full series is never urgent: after a slice that leaves some, a pause of so
+# many times what it took.
 SERIES_PAUSE = 10.0
 ADOPT_EVERY_S = 30.0
 
@@ -157,12 +156,10 @@ class TickBook:
     def _sets_due(self, now: float) -> bool:
         if self._pending and self._pending_since is None:
             self._pending_since = now
-        if self._pending >= MANY_TICKS:
-            return True
-        if self._groups is not None and len(self._groups) >= MANY_PLACES:
-            return True
         since = self._pending_since
-        return since is not None and now - since >= SETS_EVERY_S
+        return self._pending >= MANY_TICKS or (
+            since is not None and now - since >= SETS_EVERY_S
+        )
 
     def _freeze(self, groups: Groups) -> fold.SetsFold:
         """What is folded never changes again: rows in memory are finished."""
