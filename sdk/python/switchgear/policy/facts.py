@@ -1,0 +1,52 @@
+"""What the kernel is told about one call: who calls what, for whom, and how much.
+
+Facts never change while a call lasts, whatever is retried. A fallback is a call of
+its own, with facts of its own and the same deadline.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Identity = tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """One call, as its caller describes it before anything is attempted."""
+
+    kind: str
+    target: str
+    service: str
+    environment: str = "default"
+    tenant: str | None = None
+    user: str | None = None
+    agent: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    server: str | None = None
+    idempotent: bool = False
+    # A hash of the canonical arguments: it tells a loop from progress.
+    arguments: bytes = b""
+    # Estimates, known before the call; what it really took settles them.
+    tokens: int = 0
+    cost_nano: int | None = 0
+    deadline: float | None = None
+    run: str | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """All that decides which rules match: calls that share it share winners."""
+        return (
+            self.kind,
+            self.target,
+            self.service,
+            self.environment,
+            self.tenant,
+            self.user,
+            self.agent,
+            # The model of a model call is its target.
+            self.target if self.kind == "model" else self.model,
+            self.provider,
+            self.server,
+        )
