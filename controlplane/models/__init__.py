@@ -1,21 +1,32 @@
-"""What operators own: projects, their members and keys, prices, and the audit trail."""
+"""What operators own: projects, members, keys, prices, rules, and the audit trail."""
 
 from __future__ import annotations
 
 from controlplane.models.audit import AuditEntry
+from controlplane.models.drafts import Draft, DraftChange, DraftState
+from controlplane.models.instances import Instance, InstanceState
 from controlplane.models.keys import ApiKey, KeyScope
 from controlplane.models.login import LoginLink
+from controlplane.models.policy import Environment, PolicyVersion, RuleChange
 from controlplane.models.prices import Price, PriceUnit
 from controlplane.models.projects import Membership, Project, Role
 
 __all__ = [
     "ApiKey",
     "AuditEntry",
+    "Draft",
+    "DraftChange",
+    "DraftState",
+    "Environment",
+    "Instance",
+    "InstanceState",
     "KeyScope",
     "LoginLink",
     "Membership",
+    "PolicyVersion",
     "Price",
     "PriceUnit",
     "Project",
     "Role",
+    "RuleChange",
 ]
