@@ -15,7 +15,6 @@ of the time, and they take a quarter of the space.
 
 from __future__ import annotations
 
-import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
@@ -25,6 +24,8 @@ from threading import local
 
 import msgspec
 import zstandard
+
+from ingest.lanes import HALF, WIDTH, bias
 
 Cells = dict[int, int]
 
@@ -37,11 +38,7 @@ LAST_CELL = ceil(log2(_DAY_US) * _CELLS_PER_DOUBLING)
 # From this many filled cells on, all of them are packed.
 _MANY = 48
 _DENSE = b"\xc1"  # no MessagePack begins with it
-_LANE = 64
-_HALF = 1 << (_LANE - 1)
-_BIAS = sum(_HALF << (_LANE * cell) for cell in range(LAST_CELL + 1))
-if sys.byteorder != "little":
-    raise AssertionError
+_BIAS = bias(LAST_CELL + 1)
 
 
 class _Codec(local):
@@ -131,20 +128,20 @@ class Pile:
         if not high:
             return
         if low < self._low:
-            self._sum <<= _LANE * (self._low - low)
+            self._sum <<= WIDTH * (self._low - low)
             self._low = low
-        self._sum += counts << (_LANE * (low - self._low))
+        self._sum += counts << (WIDTH * (low - self._low))
         self._high = max(self._high, high)
 
     def ranks(self) -> Ranks:
         width = self._high - self._low
         total = self._sum
         if self._signed:
-            total += _BIAS >> (_LANE * (LAST_CELL + 1 - width))
+            total += _BIAS >> (WIDTH * (LAST_CELL + 1 - width))
         lanes = array("Q", total.to_bytes(width * 8, "little"))
         if not self._signed and not self._cells:
             return Ranks(self._low, lanes)
-        counts = [n - _HALF for n in lanes] if self._signed else lanes.tolist()
+        counts = [n - HALF for n in lanes] if self._signed else lanes.tolist()
         return self._with_cells(counts)
 
     def _with_cells(self, counts: list[int]) -> Ranks:

@@ -10,12 +10,11 @@ exactly what was there before it came, in any order and in anybody's rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import add
 from typing import Any
 
 import msgspec
 
-from ingest import histogram
+from ingest import histogram, lanes
 from ingest.histogram import cell_of
 from ingest.records import FAILURE_CODES, REFUSAL_CODES, Call, Usage
 from switchgear.policy.vocabulary import FailureClass, Outcome
@@ -61,32 +60,37 @@ DISTRIBUTIONS = ("latency", "work", "backoff", "ttft")
 CELLS = tuple(f"{name}_cells" for name in DISTRIBUTIONS)
 REASON_COUNTERS = ("calls", "errors", "attempt_errors", "refusals")
 
-_AT = {name: index for index, name in enumerate(COUNTERS)}
-_CALLS = _AT["calls"]
-_EXECUTED = _AT["executed"]
-_RETRIED = _AT["retried"]
-_ATTEMPTS = _AT["attempts"]
-_RETRIES = _AT["retries"]
-_ATTEMPT_ERRORS = _AT["attempt_errors"]
-_EXHAUSTED = _AT["exhausted"]
-_REFUSALS = _AT["refusals"]
-_CACHE_HITS = _AT["cache_hits"]
-_UNPRICED = _AT["unpriced_calls"]
-_INPUT = _AT["tokens_input"]
-_OUTPUT = _AT["tokens_output"]
-_CACHE_READ = _AT["tokens_cache_read"]
-_CACHE_WRITE = _AT["tokens_cache_write"]
-_REASONING = _AT["tokens_reasoning"]
-_COST = _AT["cost_nano"]
-_WASTED = _AT["wasted_nano"]
-_FIRST_COUNT = _AT["latency_count"]
-_OUTCOME_AT = {
-    Outcome.OK.value: _AT["ok"],
-    Outcome.RECOVERED.value: _AT["recovered"],
-    Outcome.FALLBACK.value: _AT["fallbacks"],
-    Outcome.CANCELLED.value: _AT["cancelled"],
-    Outcome.REFUSED.value: _AT["refused"],
-    Outcome.FAILED.value: _AT["errors"],
+_WIDTH = len(COUNTERS)
+_BIAS = lanes.bias(_WIDTH)
+# What one of each counter is worth in a sum.
+_ONE = dict(zip(COUNTERS, lanes.units(_WIDTH), strict=True))
+_RETRIED = _ONE["retried"]
+_RETRIES = _ONE["retries"]
+_ATTEMPTS = _ONE["attempts"]
+_ATTEMPT_ERRORS = _ONE["attempt_errors"]
+_EXHAUSTED = _ONE["exhausted"]
+_REFUSED_ONCE = _ONE["refusals"]
+_CACHE_HIT = _ONE["cache_hits"]
+_UNPRICED = _ONE["unpriced_calls"]
+_WASTED = _ONE["wasted_nano"]
+_INPUT = _ONE["tokens_input"]
+_OUTPUT = _ONE["tokens_output"]
+_CACHE_READ = _ONE["tokens_cache_read"]
+_CACHE_WRITE = _ONE["tokens_cache_write"]
+_REASONING = _ONE["tokens_reasoning"]
+_COST = _ONE["cost_nano"]
+_EXECUTED_ONCE = _ONE["executed"] + _ATTEMPTS
+_DURATIONS = [
+    (place, _ONE[f"{name}_count"], _ONE[f"{name}_sum"])
+    for place, name in enumerate(DISTRIBUTIONS)
+]
+_CALL = {
+    Outcome.OK.value: _ONE["calls"] + _ONE["ok"],
+    Outcome.RECOVERED.value: _ONE["calls"] + _ONE["recovered"],
+    Outcome.FALLBACK.value: _ONE["calls"] + _ONE["fallbacks"],
+    Outcome.CANCELLED.value: _ONE["calls"] + _ONE["cancelled"],
+    Outcome.REFUSED.value: _ONE["calls"] + _ONE["refused"],
+    Outcome.FAILED.value: _ONE["calls"] + _ONE["errors"],
 }
 _FAILED = Outcome.FAILED.value
 _CANCELLED = Outcome.CANCELLED.value
@@ -95,7 +99,7 @@ _UNKNOWN_CLASS = FailureClass.UNKNOWN.value
 
 # environment, kind, target, provider, service, tenant, agent
 SeriesKey = tuple[str, str, str, str | None, str, str | None, str | None]
-Amounts = list[tuple[int, int]]  # (place in COUNTERS, amount)
+CellsOfCall = list[tuple[int, int]]  # (place in DISTRIBUTIONS, cell)
 Reason = tuple[int, int, int, int, int]  # code, then REASON_COUNTERS
 
 
@@ -110,12 +114,12 @@ class Merged(msgspec.Struct, frozen=True):
 
 
 class Contribution(msgspec.Struct, frozen=True, gc=False):
-    """What one call adds: sparse, because most of a call is zero."""
+    """What one call adds."""
 
     bucket: int  # unix seconds
     series: SeriesKey
-    amounts: Amounts
-    cells: Amounts  # (place in DISTRIBUTIONS, cell)
+    amounts: int  # of all COUNTERS: see ``lanes``
+    cells: CellsOfCall
     reasons: list[Reason]
 
 
@@ -129,26 +133,25 @@ def contribution(call: Call, merged: Merged | None = None) -> Contribution | Non
         return None
     told = call if merged is None else merged
     failed_attempts = _failed(told.attempt_errors)
-    amounts = [(_CALLS, 1), (_OUTCOME_AT[told.outcome], 1)]
+    amounts = _CALL[told.outcome] + failed_attempts * _ATTEMPT_ERRORS
     if told.attempts:
-        _add_attempts(amounts, told.attempts, last_failed=call.last_failed)
-    if failed_attempts:
-        amounts.append((_ATTEMPT_ERRORS, failed_attempts))
+        amounts += _attempts(told.attempts, last_failed=call.last_failed)
     if call.refusal_reason is not None:
-        amounts.append((_REFUSALS, 1))
+        amounts += _REFUSED_ONCE
     if call.cache_hit:
-        amounts.append((_CACHE_HITS, 1))
+        amounts += _CACHE_HIT
     if call.wasted:
-        amounts.append((_WASTED, call.wasted))
+        amounts += call.wasted * _WASTED
     if told.unpriced:
-        amounts.append((_UNPRICED, 1))
+        amounts += _UNPRICED
     if told.usage is not None:
-        _add_usage(amounts, told.usage)
+        amounts += _usage(told.usage)
+    durations, cells = _distributions(call, told)
     return Contribution(
         call.ended_ns // _BUCKET_NS * BUCKET_S,
         series_of(call),
-        amounts,
-        _distributions(call, told, amounts),
+        amounts + durations,
+        cells,
         _reasons(call, told, failed_attempts),
     )
 
@@ -158,12 +161,12 @@ def _failed(attempt_errors: tuple[tuple[str, int], ...]) -> int:
     return sum(n for failure, n in attempt_errors if failure != _CANCELLED_CLASS)
 
 
-def _add_attempts(amounts: Amounts, attempts: int, *, last_failed: bool) -> None:
-    amounts += ((_EXECUTED, 1), (_ATTEMPTS, attempts))
-    if attempts > 1:
-        amounts += ((_RETRIED, 1), (_RETRIES, attempts - 1))
-        if last_failed:
-            amounts.append((_EXHAUSTED, 1))
+def _attempts(attempts: int, *, last_failed: bool) -> int:
+    if attempts == 1:
+        return _EXECUTED_ONCE
+    again = attempts - 1
+    exhausted = _EXHAUSTED if last_failed else 0
+    return _EXECUTED_ONCE + _RETRIED + again * (_ATTEMPTS + _RETRIES) + exhausted
 
 
 def series_of(call: Call) -> SeriesKey:
@@ -179,8 +182,9 @@ def series_of(call: Call) -> SeriesKey:
     )
 
 
-def _add_usage(amounts: Amounts, usage: Usage) -> None:
-    for place, amount in (
+def _usage(usage: Usage) -> int:
+    amounts = 0
+    for one, amount in (
         (_INPUT, usage.input),
         (_OUTPUT, usage.output),
         (_CACHE_READ, usage.cache_read),
@@ -189,29 +193,29 @@ def _add_usage(amounts: Amounts, usage: Usage) -> None:
         (_COST, usage.cost),
     ):
         if amount:
-            amounts.append((place, amount))
+            amounts += amount * one
+    return amounts
 
 
-def _distributions(call: Call, told: Call | Merged, amounts: Amounts) -> Amounts:
-    """Cells of the four durations; count and sum of each join the amounts.
+def _distributions(call: Call, told: Call | Merged) -> tuple[int, CellsOfCall]:
+    """Count and sum of the four durations, and the cell of each.
 
     A skewed clock says nothing about durations, so it is in none of them. Latency is
     that of calls that ran and were not given up.
     """
-    cells: Amounts = []
+    amounts = 0
+    cells: CellsOfCall = []
     if call.skewed:
-        return cells
+        return amounts, cells
     latency_us = call.latency_us
     if not told.attempts or told.outcome == _CANCELLED:
         latency_us = None
-    for place, duration_us in enumerate(
-        (latency_us, call.work_us, call.backoff_us, call.ttft_us)
-    ):
-        if duration_us is not None:
-            at = _FIRST_COUNT + 2 * place
-            amounts += ((at, 1), (at + 1, duration_us))
-            cells.append((place, cell_of(duration_us)))
-    return cells
+    durations = (latency_us, call.work_us, call.backoff_us, call.ttft_us)
+    for (place, count, total), us in zip(_DURATIONS, durations, strict=True):
+        if us is not None:
+            amounts += count + us * total
+            cells.append((place, cell_of(us)))
+    return amounts, cells
 
 
 def _reasons(call: Call, told: Call | Merged, failed_attempts: int) -> list[Reason]:
@@ -241,28 +245,31 @@ def _reasons(call: Call, told: Call | Merged, failed_attempts: int) -> list[Reas
 class Sums:
     """The additive part of a row: counters, and the cells of four distributions."""
 
-    __slots__ = ("cells", "counters")
+    __slots__ = ("cells", "total")
 
     def __init__(self) -> None:
-        self.counters: list[int] = [0] * len(COUNTERS)
+        self.total = 0  # of all COUNTERS: see ``lanes``
         self.cells: list[histogram.Cells | None] = [None, None, None, None]
 
     @classmethod
     def of_row(cls, columns: Sequence[Any]) -> Sums:
         """What a stored row says: counters, then packed cells."""
         sums = cls.__new__(cls)
-        sums.counters = list(columns[: len(COUNTERS)])
+        sums.total = lanes.joined(columns[:_WIDTH], _BIAS)
         sums.cells = [
             None if packed is None else histogram.unpack(packed)
-            for packed in columns[len(COUNTERS) :]
+            for packed in columns[_WIDTH:]
         ]
         return sums
 
+    @property
+    def counters(self) -> list[int]:
+        """In the order of ``COUNTERS``."""
+        return lanes.apart(self.total, _WIDTH, _BIAS)
+
     def add(self, part: Contribution, sign: int) -> None:
         """Add one call (``sign`` 1) or take it away (-1)."""
-        counters = self.counters
-        for place, amount in part.amounts:
-            counters[place] += sign * amount
+        self.total += part.amounts if sign > 0 else -part.amounts
         for place, cell in part.cells:
             cells = self.cells[place]
             if cells is None:
@@ -271,7 +278,7 @@ class Sums:
                 cells[cell] = cells.get(cell, 0) + sign
 
     def add_sums(self, other: Sums) -> None:
-        self.counters = list(map(add, self.counters, other.counters))
+        self.total += other.total
         for place, theirs in enumerate(other.cells):
             if not theirs:
                 continue
@@ -286,13 +293,13 @@ class Sums:
 
     def copy(self) -> Sums:
         twin = Sums.__new__(Sums)
-        twin.counters = self.counters.copy()
+        twin.total = self.total
         twin.cells = [cells and cells.copy() for cells in self.cells]
         return twin
 
     def negative(self) -> Sums:
         twin = Sums.__new__(Sums)
-        twin.counters = [-amount for amount in self.counters]
+        twin.total = -self.total
         twin.cells = [
             cells and {cell: -count for cell, count in cells.items()}
             for cells in self.cells
@@ -301,7 +308,7 @@ class Sums:
 
     def __bool__(self) -> bool:
         """Whether anything is left of it."""
-        return any(self.counters) or any(
+        return bool(self.total) or any(
             cells and any(cells.values()) for cells in self.cells
         )
 

@@ -20,7 +20,7 @@ from ingest.normalise import normalise
 from ingest.otlp.decode import decode
 from ingest.prices import price_book
 from ingest.records import REASONS, Call, Span
-from ingest.rollup import COUNTERS, Contribution, contribution
+from ingest.rollup import COUNTERS, Contribution, Sums, contribution
 
 CORPUS = Path(__file__).parent / "corpus"
 CAPTURES = sorted(folder.name for folder in CORPUS.iterdir() if folder.is_dir())
@@ -102,8 +102,10 @@ def contributions(calls: Mapping[bytes, Sequence[Call]]) -> list[Contribution]:
 def totals(rows: Iterable[Contribution]) -> Counter[str]:
     sums: Counter[str] = Counter()
     for row in rows:
-        for place, amount in row.amounts:
-            sums[COUNTERS[place].replace("tokens_", "tokens.")] += amount
+        of_row = Sums()
+        of_row.add(row, 1)
+        for name, amount in zip(COUNTERS, of_row.counters, strict=True):
+            sums[name.replace("tokens_", "tokens.")] += amount
     sums["succeeded"] = sums["ok"] + sums["recovered"]
     return sums
 
