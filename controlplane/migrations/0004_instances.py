@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 ('uid', models.CharField(max_length=100)),
                 ('boot_id', models.CharField(blank=True, max_length=100)),
                 ('sdk', models.CharField(blank=True, max_length=100)),
-                ('state', models.CharField(choices=[('RECEIVED', 'Received'), ('APPLIED', 'Applied'), ('REJECTED', 'Rejected')], max_length=8)),
+                ('state', models.CharField(choices=[('RECEIVED', 'Received'), ('APPLIED', 'Applied'), ('REJECTED', 'Rejected')], max_length=8, null=True)),
                 ('running_version', models.PositiveBigIntegerField(null=True)),
                 ('running_digest', models.CharField(blank=True, max_length=71)),
                 ('received_version', models.PositiveBigIntegerField(null=True)),

@@ -42,7 +42,8 @@ class Instance(models.Model):
     uid = models.CharField(max_length=100)
     boot_id = models.CharField(max_length=100, blank=True)
     sdk = models.CharField(max_length=100, blank=True)
-    state = models.CharField(max_length=8, choices=InstanceState)
+    # None until it says anything about a version.
+    state = models.CharField(max_length=8, choices=InstanceState, null=True)
 
     running_version = models.PositiveBigIntegerField(null=True)
     running_digest = models.CharField(max_length=71, blank=True)
