@@ -22,6 +22,11 @@ class PolicyError(ValueError):
         return PolicyError(pointer + self.pointer, self.message, self.rule or rule)
 
 
+def below(pointer: str, path: str) -> str:
+    """The pointer further down, along a path of plain names."""
+    return f"{pointer}/{path}"
+
+
 def step(pointer: str, key: str | int) -> str:
     """The pointer one step further down, with the key escaped."""
     return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"

@@ -16,6 +16,8 @@ from switchgear.policy.rule import SCOPE, Fault, Rule
 _UNITS = ("calls", "tokens_total")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday")
 _DAYS = (*_WEEKDAYS, "saturday", "sunday")
+# Fractions of a unit that are counted as whole numbers.
+_SCALES = {"usd": p.NANO, "seconds": 1000}
 _PER = p.choices("Calls that differ in one of these do not share it.", SCOPE)
 
 
@@ -88,7 +90,7 @@ class Window:
     )
 
     def document(self) -> dict[str, object]:
-        return p.values_document(self)
+        return p.document_of(self, p.parts(type(self)))
 
     def faults(self) -> Iterator[Fault]:
         if self.week_start != "monday" and self.period != "P1W":
@@ -114,9 +116,7 @@ class Quota(Rule):
     )
     window: Window = field(
         default=Window(),
-        metadata=p.described(
-            p.Type.OBJECT, "When it begins anew.", parts=p.parts(Window)
-        ),
+        metadata=p.made_of(p.Type.OBJECT, "When it begins anew.", Window),
     )
     per: tuple[str, ...] = field(
         default=(),
@@ -132,6 +132,11 @@ class Quota(Rule):
             p.Type.NUMBERS, "Warn when this share of it is gone.", least=0.01, most=1
         ),
     )
+
+    @property
+    def limit_units(self) -> int:
+        """The limit in what is counted: nano-USD, milliseconds, calls or tokens."""
+        return int(self.limit * _SCALES.get(self.unit, 1))
 
     def faults(self) -> Iterator[Fault]:
         whole = self.limit == self.limit.to_integral_value()
@@ -173,6 +178,10 @@ class RunBudget(Rule):
             most=1000,
         ),
     )
+
+    @property
+    def max_usd_nano(self) -> int | None:
+        return p.nano(self.max_usd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,13 @@ parameter is written down once, beside the value it describes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+
+NANO = 10**9
 
 
 class Type(StrEnum):
@@ -50,6 +52,7 @@ class Parameter:
     most: float | None = None
     choices: tuple[str, ...] = ()
     parts: tuple[Parameter, ...] = ()
+    holder: Callable[..., Any] = dict  # what the parts become
 
 
 Metadata = Mapping[str, Parameter]
@@ -82,22 +85,28 @@ def money(help_: str) -> Metadata:
     return described(Type.DECIMAL, help_, least=0, unit="USD")
 
 
-def choice(help_: str, choices: Any) -> Metadata:
-    return described(Type.CHOICE, help_, choices=tuple(map(str, choices)))
+def nano(usd: Decimal | None) -> int | None:
+    """Money as calls report it: whole nano-USD."""
+    return None if usd is None else int(usd * NANO)
 
 
-def choices(help_: str, of: Any, *, least: int = 0) -> Metadata:
-    return described(Type.CHOICES, help_, choices=tuple(map(str, of)), least=least)
+def choice(help_: str, of: Iterable[str]) -> Metadata:
+    return described(Type.CHOICE, help_, choices=tuple(of))
+
+
+def choices(help_: str, of: Iterable[str], *, least: int = 0) -> Metadata:
+    return described(Type.CHOICES, help_, choices=tuple(of), least=least)
+
+
+def made_of(kind: Type, help_: str, holder: type, **limits: Any) -> Metadata:
+    """Metadata for a field that holds one or more dataclasses with parameters."""
+    return described(kind, help_, holder=holder, parts=parts(holder), **limits)
 
 
 def parts(holder: type) -> tuple[Parameter, ...]:
     """The parameters a dataclass declares itself, in the order of its fields."""
-    return tuple(map(_named, own_fields(holder)))
-
-
-def own_fields(holder: type) -> tuple[Field[Any], ...]:
     own = holder.__annotations__
-    return tuple(field for field in fields(holder) if field.name in own)
+    return tuple(_named(field) for field in fields(holder) if field.name in own)
 
 
 def _named(field: Field[Any]) -> Parameter:
@@ -111,6 +120,8 @@ def plain(value: Any) -> Any:
     """A value of a rule as it stands in a document."""
     if isinstance(value, StrEnum):
         return value.value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, tuple):
@@ -120,7 +131,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def values_document(holder: Any) -> dict[str, object]:
-    """The parameters of a dataclass as an object; what is None is absent."""
-    own = ((each.name, getattr(holder, each.name)) for each in own_fields(type(holder)))
-    return {name: plain(value) for name, value in own if value is not None}
+def document_of(holder: Any, known: Iterable[Parameter]) -> dict[str, object]:
+    """Parameters of a dataclass as an object; what is None is absent."""
+    values = ((each.name, getattr(holder, each.name)) for each in known)
+    return {name: plain(value) for name, value in values if value is not None}

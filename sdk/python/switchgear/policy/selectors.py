@@ -140,14 +140,16 @@ class Selector:
     def matches(self, facts: CallFacts) -> bool:
         return all(_holds(name, each, facts) for name, each in self.conditions)
 
-    def could_match(self, *, service: str, environment: str) -> bool:
-        """Whether any call of this service in this environment may be selected."""
+    def could_match(
+        self, *, service: str | None = None, environment: str | None = None
+    ) -> bool:
+        """Whether a call of this service in this environment may be selected.
+
+        None stands for any.
+        """
         known = {"service": service, "environment": environment}
-        return all(
-            condition.holds(known[name])
-            for name, condition in self.conditions
-            if name in known
-        )
+        given = ((known.get(name), condition) for name, condition in self.conditions)
+        return all(value is None or each.holds(value) for value, each in given)
 
     def specificity(self) -> tuple[int, ...]:
         """How much is said about the call: another condition never makes it less."""

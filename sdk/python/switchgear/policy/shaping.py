@@ -238,8 +238,12 @@ class Hop:
         default=None, metadata=p.money("It is passed over when it would cost more.")
     )
 
+    @property
+    def max_cost_nano(self) -> int | None:
+        return p.nano(self.max_cost_usd)
+
     def document(self) -> dict[str, object]:
-        return p.values_document(self)
+        return p.document_of(self, p.parts(type(self)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,16 +253,16 @@ class Fallback(Rule):
     KIND: ClassVar[str] = "fallback"
 
     chain: tuple[Hop, ...] = field(
-        metadata=p.described(
+        metadata=p.made_of(
             p.Type.CHAIN,
             "The targets that are tried, in this order.",
+            Hop,
             least=1,
             most=10,
-            parts=p.parts(Hop),
         )
     )
-    on: tuple[str, ...] = field(
-        default=(*map(str, _TRANSIENT), RefusalReason.BREAKER.value),
+    on: tuple[FailureClass | RefusalReason, ...] = field(
+        default=(*_TRANSIENT, RefusalReason.BREAKER),
         metadata=p.choices(
             "The failures and refusals after which the next one is tried.",
             (*FailureClass, *RefusalReason),
