@@ -52,6 +52,7 @@ def fold_sets(
     source: int,
     owner: int,
     book: SeriesBook,
+    now: float,
     most: int = MOST_TICKS,
 ) -> tuple[int, int]:
     """Add pending ticks of ``source`` to the sets of ``owner``.
@@ -63,7 +64,7 @@ def fold_sets(
     if count:
         groups = Groups()
         groups.add_heap(ticks, book.parents(tx, ticks.series()))
-        ready = SetsFold(groups, owner=owner, upto=upto, held=Held())
+        ready = SetsFold(groups, owner=owner, upto=upto, held=Held(), now=now)
         ready.write(tx, source=source)
     return count, upto
 
@@ -74,11 +75,13 @@ class SetsFold:
     Adding up takes as long as several commits, and nobody shall wait for it.
     """
 
-    def __init__(self, groups: Groups, *, owner: int, upto: int, held: Held) -> None:
+    def __init__(
+        self, groups: Groups, *, owner: int, upto: int, held: Held, now: float
+    ) -> None:
         self.upto = upto
         self.ready = False
         self._additions = Additions(owner, held)
-        self._work = self._prepare(groups)
+        self._work = self._prepare(groups, now)
 
     def advance(self, parts: int = 500) -> None:
         """Do some of what needs no database."""
@@ -93,18 +96,26 @@ class SetsFold:
             "UPDATE ingest_writer SET in_sets=%s WHERE id=%s", (self.upto, source)
         )
 
-    def _prepare(self, groups: Groups) -> Iterator[None]:
+    def _prepare(self, groups: Groups, now: float) -> Iterator[None]:
         heap, pairs = groups.finish()
         yield
-        yield from self._additions.add(FINEST_S, heap.without(pairs))
+        finest = heap.since(oldest(FINEST_S, now)).without(pairs)
+        yield from self._additions.add(FINEST_S, finest)
         for resolution in RESOLUTIONS[1:]:
             heap = heap.coarser(resolution)
             yield
-            yield from self._additions.add(resolution, heap)
+            yield from self._additions.add(
+                resolution, heap.since(oldest(resolution, now))
+            )
 
 
 def fold_series(
-    tx: Transaction, *, source: int, owner: int, most: int = MOST_SERIES_TICKS
+    tx: Transaction,
+    *,
+    source: int,
+    owner: int,
+    now: float,
+    most: int = MOST_SERIES_TICKS,
 ) -> int:
     """Add ticks that are in the sets to the full series of ``owner``; how many."""
     ((after, limit),) = tx.select(
@@ -113,7 +124,7 @@ def fold_series(
     count, ticks, upto = _pending(tx, source, after, most=most, limit=limit)
     if not count:
         return 0
-    write_coarser(tx, ticks, owner=owner)
+    write_coarser(tx, ticks, owner=owner, now=now)
     tx.execute("UPDATE ingest_writer SET in_series=%s WHERE id=%s", (upto, source))
     return count
 
@@ -137,8 +148,9 @@ def adopt(tx: Transaction, *, owner: int, book: SeriesBook, now_ns: int) -> bool
         (source, dead_since),
     ):
         return True
-    folded, _ = fold_sets(tx, source=source, owner=owner, book=book)
-    folded += fold_series(tx, source=source, owner=owner)
+    now = now_ns / 1e9
+    folded, _ = fold_sets(tx, source=source, owner=owner, book=book, now=now)
+    folded += fold_series(tx, source=source, owner=owner, now=now)
     if not folded:
         tx.execute("UPDATE ingest_writer SET closed=true WHERE id=%s", (source,))
     return True
@@ -169,13 +181,19 @@ def _pending(
     return len(rows), heap, upto
 
 
-def write_coarser(tx: Transaction, heap: Heap, *, owner: int) -> None:
+def write_coarser(tx: Transaction, heap: Heap, *, owner: int, now: float) -> None:
     """Add a heap to the rows of a writer in every coarser resolution."""
     additions = Additions(owner, Held())
     for resolution in RESOLUTIONS[1:]:
         heap = heap.coarser(resolution)
-        deque(additions.add(resolution, heap), maxlen=0)
+        deque(additions.add(resolution, heap.since(oldest(resolution, now))), maxlen=0)
     additions.write(tx)
+
+
+def oldest(resolution: int, now: float) -> int:
+    """From this bucket on rows are kept; what nobody will read is never written."""
+    kept = KEPT_S[resolution]
+    return 0 if kept is None else int(now) - kept - resolution - GRACE_S
 
 
 def write_ticks(tx: Transaction, heap: Heap, *, owner: int) -> None:
@@ -215,10 +233,8 @@ def prune(tx: Transaction, *, now: float, most: int = 5_000) -> int:
     because a query that began before we did may still count on it.
     """
     deleted = 0
-    for resolution, kept in KEPT_S.items():
-        if kept is None:
-            continue
-        before = int(now) - kept - resolution - GRACE_S
+    for resolution in RESOLUTIONS:
+        before = oldest(resolution, now)
         for reason in ("", "_reason"):
             table = f"ingest_rollup{reason}"
             rows = tx.select(

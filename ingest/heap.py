@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from operator import add
 from typing import Any
 
@@ -64,6 +65,15 @@ class Heap:
             heap.add((bucket - bucket % resolution, series), part)
         for (bucket, series, reason), amounts in self.reasons.items():
             heap.add_reason((bucket - bucket % resolution, series, reason), amounts)
+        return heap
+
+    def since(self, first: int) -> Heap:
+        """The part from this bucket on."""
+        if all(at[0] >= first for at in chain(self.sums, self.reasons)):
+            return self
+        heap = Heap()
+        heap.sums = {at: part for at, part in self.sums.items() if at[0] >= first}
+        heap.reasons = {at: part for at, part in self.reasons.items() if at[0] >= first}
         return heap
 
     def without(self, series: set[int]) -> Heap:

@@ -134,7 +134,7 @@ class TickBook:
         if self._folding is not None:
             self._folding.advance()
         elif self._groups is not None and self._sets_due(now):
-            self._folding = self._freeze(self._groups)
+            self._folding = self._freeze(self._groups, now)
 
     @property
     def preparing(self) -> bool:
@@ -161,14 +161,18 @@ class TickBook:
             since is not None and now - since >= SETS_EVERY_S
         )
 
-    def _freeze(self, groups: Groups) -> fold.SetsFold:
+    def _freeze(self, groups: Groups, now: float) -> fold.SetsFold:
         """What is folded never changes again: rows in memory are finished."""
         self._live.clear()
         self._groups = Groups()
         self._pending = 0
         self._pending_since = None
         return fold.SetsFold(
-            groups, owner=self.writer_id, upto=self._last_tick, held=self._held
+            groups,
+            owner=self.writer_id,
+            upto=self._last_tick,
+            held=self._held,
+            now=now,
         )
 
     def fold(self, tx: Transaction, now: float) -> None:
@@ -269,21 +273,22 @@ class TickBook:
             # Memory does not know all of it: the rows do.
             self._live.clear()
             count, self._in_sets = fold.fold_sets(
-                tx, source=us, owner=us, book=self._book
+                tx, source=us, owner=us, book=self._book, now=now
             )
             if count < fold.MOST_TICKS:
                 self._groups = Groups()
                 self._pending = 0
                 self._pending_since = None
             return
-        folding = self._folding or self._freeze(self._groups)
+        folding = self._folding or self._freeze(self._groups, now)
         folding.write(tx, source=us)
         self._in_sets = folding.upto
         self._folding = None
 
     def _fold_series(self, tx: Transaction, now: float) -> None:
         began = time.monotonic()
-        count = fold.fold_series(tx, source=self.writer_id, owner=self.writer_id)
+        us = self.writer_id
+        count = fold.fold_series(tx, source=us, owner=us, now=now)
         if count < fold.MOST_SERIES_TICKS:
             self._unfolded = self._pending
             self._series_at = now + SERIES_EVERY_S

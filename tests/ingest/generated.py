@@ -25,7 +25,7 @@ from switchgear.policy.vocabulary import FailureClass, Outcome, RefusalReason
 from tests.ingest.dialects import DIALECTS, Node, attributes_of
 
 T0 = 1_795_000_000 * 10**9
-RECEIVED_NS = T0 + 10**13
+RECEIVED_NS = T0 + 10**12
 _MS = 10**6
 
 

@@ -11,7 +11,7 @@ from ingest import callrows
 from ingest.records import Batch, Category, Span, Usage, pack_spans
 from ingest.rollup import COUNTERS, REASON_COUNTERS
 
-BASE_NS = 1_790_000_000 * 10**9
+BASE_NS = 1_795_000_000 * 10**9
 SECOND = 10**9
 numbers = count(100_000)
 

@@ -166,7 +166,7 @@ def test_folding_again_into_rows_that_several_ticks_share(store):
 
     for now in range(0, 300, 100):
         writer.commit(project_id, some)
-        writer.fold_all(NOW + now)
+        writer.fold_all(minute + 2 * HOUR + now)
 
     for most in (10, 60, 600, 3_600, 86_400):
         wide = {"start": minute - 22 * HOUR, "end": minute + 2 * HOUR, "most": most}
@@ -313,7 +313,9 @@ def test_rows_folded_while_their_writer_slept_do_not_change_again(store):
     sleeper, living = Writer(store, seen_ns=0), Writer(store)
     sleeper.commit(project_id, [call("a")])
     with store.begin() as tx:
-        fold.fold_sets(tx, source=sleeper.id, owner=living.id, book=living.book._book)
+        fold.fold_sets(
+            tx, source=sleeper.id, owner=living.id, book=living.book._book, now=NOW
+        )
 
     sleeper.commit(project_id, [call("a")])
 
@@ -407,7 +409,7 @@ def test_pruning_keeps_every_answer(store):
     writer = Writer(store)
     days = [call("a", at=NOW - age) for age in (60, 5 * HOUR, 3 * 86_400, 30 * 86_400)]
     writer.commit(project_id, days)
-    writer.fold_all()
+    writer.fold_all(NOW - 31 * 86_400)
     wide = {"start": NOW - 31 * 86_400, "end": NOW}
     before = totals(project_id, **wide)
 
@@ -419,6 +421,21 @@ def test_pruning_keeps_every_answer(store):
     assert totals(project_id, by=("service", "target"), **wide) == {
         ("s1", "a"): (4, 0, 4, 0)
     }
+
+
+def test_rows_that_nobody_will_read_are_never_written(store):
+    project_id = next(project_ids)
+    writer = Writer(store)
+    writer.commit(project_id, [call("a", at=NOW - 5 * HOUR)])
+    writer.commit(project_id, [call("b", at=NOW - 3 * 86_400)])
+    writer.fold_all()
+
+    with store.begin() as tx:
+        deleted = fold.prune(tx, now=NOW)
+
+    # The two ticks themselves: they had to wait for the folds.
+    assert deleted == 2
+    assert totals(project_id, start=NOW - 4 * 86_400) == {(): (2, 0, 2, 0)}
 
 
 def test_ticks_that_are_in_no_rollup_yet_are_never_pruned(store):

@@ -34,7 +34,7 @@ from tests.ingest.telemetry import batch, calls_of
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PROJECT = 1
-BEGAN_S = 1_795_010_000
+BEGAN_S = 1_795_001_000
 SMALL = 6  # spans, for a trace that is treated as a large one
 TABLES = [
     "ingest_tick_reason",
