@@ -21,9 +21,10 @@ export function inZone({ data, layout }, utc) {
   const move = (ms) => wallText(ms, utc);
   const axis = layout.xaxis.range ? { ...layout.xaxis, range: layout.xaxis.range.map(move) } : layout.xaxis;
   const annotations = (layout.annotations ?? []).map((note) => ({ ...note, x: move(note.x) }));
+  const shapes = (layout.shapes ?? []).map((line) => ({ ...line, x0: move(line.x0), x1: move(line.x1) }));
   return {
     data: data.map((trace) => ({ ...trace, x: trace.x.map(move) })),
-    layout: { ...layout, xaxis: axis, annotations },
+    layout: { ...layout, xaxis: axis, annotations, shapes },
   };
 }
 

@@ -15,12 +15,12 @@ test('token names become the values of the theme', () => {
 });
 
 test('times of a figure move into the zone, and nothing else does', () => {
-  const figure = { data: [{ x: [0, 60000], y: [1, 2] }], layout: { xaxis: { range: [0, 60000] }, annotations: [{ x: 0, y: 1 }] } };
+  const figure = { data: [{ x: [0, 60000], y: [1, 2] }], layout: { xaxis: { range: [0, 60000] }, annotations: [{ x: 0, y: 1 }], shapes: [{ x0: 0, x1: 60000, y0: 0 }] } };
 
   const [first, second] = ['1970-01-01T00:00:00.000', '1970-01-01T00:01:00.000'];
   assert.deepEqual(inZone(figure, true), {
     data: [{ x: [first, second], y: [1, 2] }],
-    layout: { xaxis: { range: [first, second] }, annotations: [{ x: first, y: 1 }] },
+    layout: { xaxis: { range: [first, second] }, annotations: [{ x: first, y: 1 }], shapes: [{ x0: first, x1: second, y0: 0 }] },
   });
 });
 
