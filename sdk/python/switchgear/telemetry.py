@@ -1,0 +1,202 @@
+"""What a call tells about itself: one span per call, one inside it per attempt.
+
+Without the OpenTelemetry API, or where nobody listens, it costs next to nothing. A call
+that is not sampled still carries its context on, so that what it does inside is not
+sampled either. The keys are those of the GenAI conventions and ``switchgear.*``; an
+attempt names the operation only where it is a model's, so that no other reader of the
+spans counts a tool twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+
+from switchgear.policy.facts import CallFacts
+from switchgear.policy.vocabulary import FailureClass, Kind
+from switchgear.trouble import Trouble
+
+try:
+    from opentelemetry import context as otel
+    from opentelemetry import trace
+except ImportError:
+    HERE = False
+else:
+    HERE = True
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span, Tracer
+
+_P = ParamSpec("_P")
+_OPERATIONS = {
+    Kind.TOOL: "execute_tool",
+    Kind.MODEL: "chat",
+    Kind.EMBEDDING: "embeddings",
+    Kind.RETRIEVAL: "retrieval",
+    Kind.GUARDRAIL: "guardrail",
+}
+_MODEL_LIKE = frozenset({Kind.MODEL, Kind.EMBEDDING})
+_MESSAGE_LIMIT = 300
+Values = Mapping[str, str | int | float]
+
+
+def _harmless(
+    method: Callable[Concatenate[Trail, _P], None],
+) -> Callable[Concatenate[Trail, _P], None]:
+    """Whatever an exporter or a processor does, the call goes on."""
+
+    @wraps(method)
+    def tried(self: Trail, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001  processors are somebody else's
+            self.trouble.say("telemetry", f"a span cannot be written: {error!r}")
+
+    return tried
+
+
+class Telemetry:
+    """Starts the trails of calls."""
+
+    def __init__(self, version: str, trouble: Trouble) -> None:
+        self._trouble = trouble
+        self._tracer = trace.get_tracer("switchgear", version) if HERE else None
+
+    def call(
+        self, facts: CallFacts, call_id: str, within: Trail | None = None
+    ) -> Trail | None:
+        """The trail of one call; ``None`` where nobody would read it."""
+        if self._tracer is None:
+            return None
+        try:
+            return self._started(self._tracer, facts, call_id, within)
+        except Exception as error:  # noqa: BLE001  samplers are somebody else's
+            self._trouble.say("telemetry", f"a span cannot be started: {error!r}")
+            return None
+
+    def _started(
+        self, tracer: Tracer, facts: CallFacts, call_id: str, within: Trail | None
+    ) -> Trail | None:
+        kind = Kind(facts.kind)
+        operation = _OPERATIONS[kind]
+        span = tracer.start_span(
+            f"{operation} {facts.target}",
+            within.context if within else None,
+            attributes=_subject(facts, kind, operation, call_id),
+        )
+        if not span.is_recording() and not span.get_span_context().is_valid:
+            return None
+        # Only a model's attempts are told by what a model does.
+        named = {"gen_ai.operation.name": operation} if kind in _MODEL_LIKE else {}
+        return Trail(
+            tracer, span, {**named, "switchgear.call.id": call_id}, self._trouble
+        )
+
+
+def _subject(
+    facts: CallFacts, kind: Kind, operation: str, call_id: str
+) -> dict[str, str]:
+    """What is called, for whom."""
+    name = "gen_ai.request.model" if kind in _MODEL_LIKE else "gen_ai.tool.name"
+    said = {
+        "gen_ai.operation.name": operation,
+        name: facts.target,
+        "switchgear.call.id": call_id,
+        "tenant.id": facts.tenant,
+        "user.id": facts.user,
+        "gen_ai.agent.name": facts.agent,
+        "gen_ai.provider.name": facts.provider,
+        "mcp.server.name": facts.server,
+    }
+    return {key: value for key, value in said.items() if value is not None}
+
+
+class Trail:
+    """The span of a call, and that of the attempt which runs."""
+
+    __slots__ = (
+        "_attempt",
+        "_common",
+        "_inside",
+        "_token",
+        "_tracer",
+        "context",
+        "span",
+        "trouble",
+    )
+
+    def __init__(
+        self, tracer: Tracer, span: Span, common: dict[str, str], trouble: Trouble
+    ) -> None:
+        self._tracer, self.span, self._common = tracer, span, common
+        self.trouble = trouble
+        self.context = trace.set_span_in_context(span)
+        self._inside = self.context
+        self._attempt: Span | None = None
+        self._token: Any = None
+
+    @_harmless
+    def attempt(self, number: int, backoff_s: float) -> None:
+        """An attempt begins."""
+        if not self.span.is_recording():
+            return
+        said: dict[str, str | int | float] = {
+            **self._common,
+            "switchgear.attempt": number,
+        }
+        if backoff_s:
+            said["switchgear.backoff_ms"] = backoff_s * 1000
+        self._attempt = self._tracer.start_span(
+            f"attempt {number}", self.context, attributes=said
+        )
+        self._inside = trace.set_span_in_context(self._attempt)
+
+    @_harmless
+    def enter(self) -> None:
+        """From here to ``leave`` everything happens inside the attempt."""
+        self._token = otel.attach(self._inside)
+
+    @_harmless
+    def leave(self) -> None:
+        otel.detach(self._token)
+
+    @_harmless
+    def attempt_ended(
+        self, failure: FailureClass | None, error: BaseException | None, used: Values
+    ) -> None:
+        span, self._attempt, self._inside = self._attempt, None, self.context
+        if span is None:
+            return
+        if used:
+            span.set_attributes(used)
+        if failure is not None:
+            span.set_attribute("switchgear.failure_class", failure.value)
+            _fail(span, error, failure)
+            if error is not None:
+                span.record_exception(error)
+        span.end()
+
+    @_harmless
+    def event(self, name: str, values: Values) -> None:
+        self.span.add_event(name, values)
+
+    @_harmless
+    def ended(
+        self,
+        said: Values,
+        failure: FailureClass | None,
+        error: BaseException | None,
+    ) -> None:
+        """The call is over."""
+        self.span.set_attributes(said)
+        if failure is not None:
+            _fail(self.span, error, failure)
+        self.span.end()
+
+
+def _fail(span: Span, error: BaseException | None, failure: FailureClass) -> None:
+    kind = type(error).__qualname__ if error is not None else failure.value
+    span.set_attribute("error.type", kind)
+    described = str(error)[:_MESSAGE_LIMIT] if error is not None else failure.value
+    span.set_status(trace.Status(trace.StatusCode.ERROR, described))
