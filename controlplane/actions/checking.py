@@ -1,0 +1,33 @@
+"""What only all rules together can be asked: do they fit, and do they end?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from controlplane.actions.refusals import PolicyRefused
+from switchgear.policy.canonical import dumps
+from switchgear.policy.cycles import check_together
+from switchgear.policy.errors import PolicyError
+from switchgear.policy.reading import rule_document
+from switchgear.policy.rules import Rule
+from switchgear.policy.snapshot import MAX_BYTES, MAX_RULES
+
+# A snapshot is its rules and a head of names and numbers.
+MOST_RULE_BYTES = MAX_BYTES - 4096
+
+
+def check(rules: Collection[Rule]) -> None:
+    """Refuse what no environment of the project could be told."""
+    if len(rules) > MAX_RULES:
+        message = f"A project has at most {MAX_RULES} rules, not {len(rules)}"
+        raise PolicyRefused("/rules", message)
+    size = len(dumps([rule_document(rule) for rule in rules]))
+    if size > MOST_RULE_BYTES:
+        message = f"The rules of a project take at most {MOST_RULE_BYTES} bytes"
+        raise PolicyRefused("/rules", f"{message}, not {size}")
+    try:
+        check_together(rules)
+    except PolicyError as error:
+        # The rule at fault may be another one than that which was edited.
+        message = f"{error.rule}: {error.message}"
+        raise PolicyRefused(error.pointer, message, error.rule) from error

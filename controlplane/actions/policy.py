@@ -1,0 +1,191 @@
+"""Versions: the first of an environment, going back to an earlier one, a whole file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from controlplane import rulebook
+from controlplane.actions.audit import record
+from controlplane.actions.editing import read_edit
+from controlplane.actions.publishing import (
+    Edit,
+    Published,
+    Rollback,
+    Session,
+    apply,
+    next_version,
+    session_in,
+)
+from controlplane.actions.refusals import PolicyRefused
+from controlplane.models import Environment, PolicyVersion, Project, RuleChange
+from switchgear.policy.errors import step
+
+MOST_ENVIRONMENTS = 100
+MOST_NAME = 100
+
+
+@transaction.atomic
+def publish(
+    project: Project, *, actor: User | None, actor_name: str = "", reason: str = ""
+) -> Published:
+    """See that each environment's version says what the rules say.
+
+    Every edit does so by itself; there is something to do only when rows were changed
+    by other hands, such as a restored backup.
+    """
+    session = session_in(project, actor=actor, actor_name=actor_name, reason=reason)
+    published = apply(session, [])
+    if published.versions:
+        audit("policy.published", session, published)
+    return published
+
+
+@transaction.atomic
+def roll_back(
+    project: Project,
+    environment: str,
+    number: int,
+    *,
+    actor: User | None,
+    actor_name: str = "",
+    reason: str = "",
+) -> PolicyVersion:
+    """Publish what an earlier version said, as a new version.
+
+    The rules themselves are set back, so that rules and running versions agree. A rule
+    that is about other environments too is set back there as well.
+    """
+    reason = reason or f"{environment} back to v{number}"
+    session = session_in(project, actor=actor, actor_name=actor_name, reason=reason)
+    versions = PolicyVersion.objects.of_environment(project.pk, environment)
+    target = versions.filter(number=number).first()
+    if target is None:
+        raise PolicyRefused("/number", f"{environment} has no version {number}")
+    edits = edits_back_to(target, project, environment)
+    published = apply(session, edits, rollback=Rollback(environment, number))
+    made = [each for each in published.versions if each.rollback_of is not None]
+    if not made:
+        message = f"{environment} runs what v{number} says already"
+        raise PolicyRefused("/number", message)
+    audit("policy.rolled_back", session, published)
+    return made[0]
+
+
+def edits_back_to(
+    target: PolicyVersion, project: Project, environment: str
+) -> list[Edit]:
+    """What makes the rules of an environment what they were in a version of it."""
+    then: dict[str, Mapping[str, Any] | None] = {}
+    now: dict[str, Mapping[str, Any] | None] = {}
+    for change in RuleChange.objects.since(project, target.last_change):
+        then.setdefault(change.slug, change.before)
+        now[change.slug] = change.after
+    return [
+        edit_to(slug, then[slug])
+        for slug in then
+        if concerns(then[slug], environment) or concerns(now[slug], environment)
+    ]
+
+
+def edit_to(slug: str, document: Mapping[str, Any] | None) -> Edit:
+    if document is None:
+        return Edit(slug, None)
+    rule, owner = rulebook.read_owned(document)
+    return Edit(slug, rule, owner)
+
+
+def concerns(document: Mapping[str, Any] | None, environment: str) -> bool:
+    if document is None:
+        return False
+    rule, _ = rulebook.read_owned(document)
+    return rule.selector.could_match(service=None, environment=environment)
+
+
+@transaction.atomic
+def import_rules(
+    project: Project,
+    documents: Sequence[object],
+    *,
+    actor: User | None,
+    actor_name: str = "",
+    reason: str = "",
+) -> Published:
+    """Make the rules of the project those of the documents, and no others."""
+    session = session_in(project, actor=actor, actor_name=actor_name, reason=reason)
+    edits = edits_of_file(session, documents)
+    published = apply(session, edits)
+    if published.changes:
+        audit("policy.imported", session, published)
+    return published
+
+
+def edits_of_file(session: Session, documents: Sequence[object]) -> list[Edit]:
+    edits: dict[str, Edit] = {}
+    for index, document in enumerate(documents):
+        at = step("/rules", index)
+        if not isinstance(document, Mapping):
+            raise PolicyRefused(at, "must be an object")
+        edit = read_edit(document, now=session.now, at=at)
+        if edit.slug in edits:
+            message = f"{edit.slug} is there twice"
+            raise PolicyRefused(step(at, "id"), message, edit.slug)
+        edits[edit.slug] = edit
+    gone = rulebook.rows_of(session.project).keys() - edits.keys()
+    return [*edits.values(), *(Edit(slug, None) for slug in sorted(gone))]
+
+
+@transaction.atomic
+def first_version(project_id: int, name: str) -> PolicyVersion:
+    """The policy of an environment nobody asked for before: what its rules say."""
+    session = session_in(
+        Project(pk=project_id),
+        actor=None,
+        actor_name="",
+        reason="The first instance asked for it",
+    )
+    environment = find_environment(session, name)
+    # Of two that ask at once, the second finds what the first has made.
+    latest = environment.versions.order_by("-number").first()
+    if latest is not None:
+        return latest
+    rules = rulebook.rules_of(session.project).values()
+    version = next_version(session, environment, rules)
+    if version is None:
+        raise AssertionError("an environment without a version always gets one")
+    audit("policy.published", session, Published([], [version]))
+    return version
+
+
+def find_environment(session: Session, name: str) -> Environment:
+    environments = Environment.objects.filter(project=session.project)
+    found = environments.filter(name=name).first()
+    if found is not None:
+        return found
+    if not name.strip() or len(name) > MOST_NAME or not name.isprintable():
+        message = f"must be a printable name of at most {MOST_NAME} characters"
+        raise PolicyRefused("/environment", message)
+    if environments.count() >= MOST_ENVIRONMENTS:
+        message = f"A project has at most {MOST_ENVIRONMENTS} environments"
+        raise PolicyRefused("/environment", message)
+    return Environment.objects.create(
+        project=session.project, name=name, created_at=session.now
+    )
+
+
+def audit(action: str, session: Session, published: Published) -> None:
+    record(
+        action,
+        ", ".join(str(version) for version in published.versions) or "no version",
+        project=session.project,
+        actor=session.author.user,
+        actor_name=session.author.name,
+        now=session.now,
+        after={
+            "rules": [change.slug for change in published.changes],
+            "reason": session.reason,
+        },
+    )

@@ -1,0 +1,106 @@
+"""Make, change and delete rules: at once, or in a draft."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from controlplane import rulebook
+from controlplane.actions import drafts
+from controlplane.actions.audit import record
+from controlplane.actions.editing import (
+    as_seen,
+    exists,
+    id_is_free,
+    read_edit,
+    renumbered,
+    still_ahead,
+)
+from controlplane.actions.publishing import Edit, Guard, Session, apply, session_in
+from controlplane.models import Draft, Project
+from controlplane.rulebook import RuleView
+
+
+@transaction.atomic
+def create_rule(
+    project: Project,
+    kind: str,
+    document: Mapping[str, Any],
+    *,
+    actor: User | None,
+    actor_name: str = "",
+    reason: str = "",
+    draft: Draft | None = None,
+) -> RuleView:
+    """Make the rule that the document describes; its id must be free."""
+    session = session_in(project, actor=actor, actor_name=actor_name, reason=reason)
+    edit = read_edit(document, kind=kind, now=session.now)
+    return save(session, edit, guard=id_is_free(edit.slug), draft=draft)
+
+
+@transaction.atomic
+def save_rule(
+    project: Project,
+    kind: str,
+    document: Mapping[str, Any],
+    *,
+    actor: User | None,
+    actor_name: str = "",
+    reason: str = "",
+    rev: int | None = None,
+    draft: Draft | None = None,
+) -> RuleView:
+    """Change the rule of the document's id, or make it.
+
+    With ``rev``, or one in the document, only if the rule still is at that revision.
+    """
+    session = session_in(project, actor=actor, actor_name=actor_name, reason=reason)
+    edit = read_edit(document, kind=kind, now=session.now)
+    seen = document.get("rev") if rev is None else rev
+    guard = as_seen(edit.slug, rev=seen, kind=kind)
+    return save(session, edit, guard=guard, draft=draft)
+
+
+@transaction.atomic
+def delete_rule(
+    project: Project,
+    slug: str,
+    *,
+    actor: User | None,
+    actor_name: str = "",
+    reason: str = "",
+    rev: int | None = None,
+    draft: Draft | None = None,
+) -> None:
+    """Remove the rule; in a draft, once that is published."""
+    session = session_in(project, actor=actor, actor_name=actor_name, reason=reason)
+    write(session, Edit(slug, None), guard=exists(slug, rev=rev), draft=draft)
+
+
+def save(
+    session: Session, edit: Edit, *, guard: Guard, draft: Draft | None
+) -> RuleView:
+    ahead = renumbered(still_ahead(edit, session.now))
+    write(session, ahead, guard=guard, draft=draft)
+    found = rulebook.rules_in(session.project, draft)
+    return next(view for view in found if view.id == edit.slug)
+
+
+def write(session: Session, edit: Edit, *, guard: Guard, draft: Draft | None) -> None:
+    if draft is not None:
+        drafts.put(session, draft, edit, guard=guard)
+        return
+    for change in apply(session, [edit], guard=guard).changes:
+        record(
+            "rule.saved" if change.after else "rule.deleted",
+            change.slug,
+            project=session.project,
+            actor=session.author.user,
+            actor_name=session.author.name,
+            now=session.now,
+            before=change.before,
+            after=change.after,
+        )
