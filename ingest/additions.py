@@ -32,7 +32,6 @@ class Table(Generic[V]):
     read: Callable[[Sequence[Any]], V]
     packed: Callable[[V], Iterable[Any]]
     add: Callable[[V, V], None]
-    copy: Callable[[V], V]
 
 
 def _add_in_place(mine: list[int], theirs: list[int]) -> None:
@@ -46,7 +45,6 @@ SUMS: Table[Sums] = Table(
     Sums.of_row,
     Sums.packed,
     Sums.add_sums,
-    Sums.copy,
 )
 REASONS: Table[list[int]] = Table(
     "ingest_rollup_reason",
@@ -55,7 +53,6 @@ REASONS: Table[list[int]] = Table(
     list,
     tuple,
     _add_in_place,
-    list.copy,
 )
 
 
@@ -72,10 +69,10 @@ class Addition(Generic[V]):
         self.holds: Kept = {}
 
     def add(self, key: Key, part: V) -> None:
-        """Each key at most once; ``part`` may be shared with others."""
+        """Each key at most once; ``part`` is shared with others and stays as it is."""
         held = self._held.get(key)
         if held is None:
-            self._unread[key] = self._table.copy(part)
+            self._unread[key] = part
             return
         amounts = self._table.read(held[self._first :])
         self._table.add(amounts, part)
@@ -86,8 +83,8 @@ class Addition(Generic[V]):
         for row_id, key, stored in self._stored(tx):
             amounts = self._unread.pop(key, None)
             if amounts is not None:
-                table.add(amounts, stored)
-                self._changed[key] = self._row(row_id, key, amounts)
+                table.add(stored, amounts)
+                self._changed[key] = self._row(row_id, key, stored)
         ids = tx.ids(table.name, len(self._unread))
         fresh = {
             key: self._row(row_id, key, amounts)

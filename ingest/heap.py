@@ -10,7 +10,7 @@ from itertools import chain
 from operator import add
 from typing import Any
 
-from ingest.rollup import Contribution, Sums
+from ingest.rollup import Sums
 from ingest.series import SETS
 
 _PROJECT, _TARGET, _TENANT, _SERVICE, _AGENT, _PAIR = range(len(SETS))
@@ -44,13 +44,6 @@ class Heap:
     def add_row(self, place: Place, columns: Sequence[Any]) -> None:
         """Add the columns of a stored row: counters, then packed cells."""
         self.add(place, Sums.of_row(columns))
-
-    def add_call(self, place: Place, part: Contribution, sign: int) -> None:
-        have = self.sums.get(place)
-        if have is None:
-            have = self.sums[place] = Sums()
-            self._own.add(place)
-        have.add(part, sign)
 
     def add_reason(self, place: ReasonPlace, amounts: Iterable[int]) -> None:
         have = self.reasons.get(place)
@@ -96,26 +89,24 @@ class Groups:
         self._heap = Heap()
         self._parents: dict[int, Parents] = {}  # of each tenant x target
 
-    def add_call(self, parents: Parents, part: Contribution, sign: int) -> None:
+    def add_call(self, parents: Parents, bucket: int, part: Sums) -> None:
         self._parents[parents[_PAIR]] = parents
-        bucket = part.bucket
         for group in (parents[_PAIR], parents[_SERVICE], parents[_AGENT]):
-            self._heap.add_call((bucket, group), part, sign)
-        for reason, *amounts in part.reasons:
-            signed = [sign * amount for amount in amounts]
-            for group in parents:
-                self._heap.add_reason((bucket, group, reason), signed)
+            self._heap.add((bucket, group), part)
+
+    def add_reason(
+        self, parents: Parents, bucket: int, reason: int, amounts: Sequence[int]
+    ) -> None:
+        for group in parents:
+            self._heap.add_reason((bucket, group, reason), amounts)
 
     def add_heap(self, heap: Heap, parents: dict[int, Parents]) -> None:
         for series in heap.series():
             self._parents[parents[series][_PAIR]] = parents[series]
         for (bucket, series), part in heap.sums.items():
-            own = parents[series]
-            for group in (own[_PAIR], own[_SERVICE], own[_AGENT]):
-                self._heap.add((bucket, group), part)
+            self.add_call(parents[series], bucket, part)
         for (bucket, series, reason), amounts in heap.reasons.items():
-            for group in parents[series]:
-                self._heap.add_reason((bucket, group, reason), amounts)
+            self.add_reason(parents[series], bucket, reason, amounts)
 
     def finish(self) -> tuple[Heap, set[int]]:
         """The sums of all sets, and which series are tenant x target."""

@@ -80,8 +80,10 @@ _CACHE_WRITE = _ONE["tokens_cache_write"]
 _REASONING = _ONE["tokens_reasoning"]
 _COST = _ONE["cost_nano"]
 _EXECUTED_ONCE = _ONE["executed"] + _ATTEMPTS
+# Cells of all distributions in one dict: where those of each begin.
+_APART = 4_096
 _DURATIONS = [
-    (place, _ONE[f"{name}_count"], _ONE[f"{name}_sum"])
+    (place * _APART, _ONE[f"{name}_count"], _ONE[f"{name}_sum"])
     for place, name in enumerate(DISTRIBUTIONS)
 ]
 _CALL = {
@@ -99,7 +101,6 @@ _UNKNOWN_CLASS = FailureClass.UNKNOWN.value
 
 # environment, kind, target, provider, service, tenant, agent
 SeriesKey = tuple[str, str, str, str | None, str, str | None, str | None]
-CellsOfCall = list[tuple[int, int]]  # (place in DISTRIBUTIONS, cell)
 Reason = tuple[int, int, int, int, int]  # code, then REASON_COUNTERS
 
 
@@ -119,7 +120,7 @@ class Contribution(msgspec.Struct, frozen=True, gc=False):
     bucket: int  # unix seconds
     series: SeriesKey
     amounts: int  # of all COUNTERS: see ``lanes``
-    cells: CellsOfCall
+    cells: list[int]  # of all DISTRIBUTIONS: see ``Sums``
     reasons: list[Reason]
 
 
@@ -197,24 +198,24 @@ def _usage(usage: Usage) -> int:
     return amounts
 
 
-def _distributions(call: Call, told: Call | Merged) -> tuple[int, CellsOfCall]:
+def _distributions(call: Call, told: Call | Merged) -> tuple[int, list[int]]:
     """Count and sum of the four durations, and the cell of each.
 
     A skewed clock says nothing about durations, so it is in none of them. Latency is
     that of calls that ran and were not given up.
     """
     amounts = 0
-    cells: CellsOfCall = []
+    cells: list[int] = []
     if call.skewed:
         return amounts, cells
     latency_us = call.latency_us
     if not told.attempts or told.outcome == _CANCELLED:
         latency_us = None
     durations = (latency_us, call.work_us, call.backoff_us, call.ttft_us)
-    for (place, count, total), us in zip(_DURATIONS, durations, strict=True):
+    for (first, count, total), us in zip(_DURATIONS, durations, strict=True):
         if us is not None:
             amounts += count + us * total
-            cells.append((place, cell_of(us)))
+            cells.append(first + cell_of(us))
     return amounts, cells
 
 
@@ -243,23 +244,32 @@ def _reasons(call: Call, told: Call | Merged, failed_attempts: int) -> list[Reas
 
 
 class Sums:
-    """The additive part of a row: counters, and the cells of four distributions."""
+    """The additive part of a row: counters, and the cells of four distributions.
+
+    ``total`` holds all counters (see ``lanes``), ``cells`` those of all distributions:
+    the cells of each begin ``_APART`` after those of the one before.
+    """
 
     __slots__ = ("cells", "total")
 
-    def __init__(self) -> None:
-        self.total = 0  # of all COUNTERS: see ``lanes``
-        self.cells: list[histogram.Cells | None] = [None, None, None, None]
+    def __init__(self, total: int = 0, cells: histogram.Cells | None = None) -> None:
+        self.total = total
+        self.cells: histogram.Cells = {} if cells is None else cells
+
+    @classmethod
+    def of_call(cls, part: Contribution, sign: int) -> Sums:
+        """What one call adds (``sign`` 1) or takes away (-1)."""
+        return cls(sign * part.amounts, dict.fromkeys(part.cells, sign))
 
     @classmethod
     def of_row(cls, columns: Sequence[Any]) -> Sums:
         """What a stored row says: counters, then packed cells."""
-        sums = cls.__new__(cls)
-        sums.total = lanes.joined(columns[:_WIDTH], _BIAS)
-        sums.cells = [
-            None if packed is None else histogram.unpack(packed)
-            for packed in columns[_WIDTH:]
-        ]
+        sums = cls(lanes.joined(columns[:_WIDTH], _BIAS))
+        for place, packed in enumerate(columns[_WIDTH:]):
+            if packed is not None:
+                first = place * _APART
+                for cell, count in histogram.unpack(packed).items():
+                    sums.cells[first + cell] = count
         return sums
 
     @property
@@ -267,51 +277,34 @@ class Sums:
         """In the order of ``COUNTERS``."""
         return lanes.apart(self.total, _WIDTH, _BIAS)
 
-    def add(self, part: Contribution, sign: int) -> None:
-        """Add one call (``sign`` 1) or take it away (-1)."""
-        self.total += part.amounts if sign > 0 else -part.amounts
-        for place, cell in part.cells:
-            cells = self.cells[place]
-            if cells is None:
-                self.cells[place] = {cell: sign}
-            else:
-                cells[cell] = cells.get(cell, 0) + sign
+    @property
+    def distributions(self) -> list[histogram.Cells]:
+        """In the order of ``DISTRIBUTIONS``."""
+        found: list[histogram.Cells] = [{} for _ in DISTRIBUTIONS]
+        for at, count in self.cells.items():
+            found[at // _APART][at % _APART] = count
+        return found
 
     def add_sums(self, other: Sums) -> None:
         self.total += other.total
-        for place, theirs in enumerate(other.cells):
-            if not theirs:
-                continue
-            mine = self.cells[place]
-            if mine is None:
-                self.cells[place] = theirs.copy()
-            elif len(mine) >= len(theirs):
-                histogram.add(mine, theirs)
-            else:
-                self.cells[place] = both = theirs.copy()
-                histogram.add(both, mine)
+        mine, theirs = self.cells, other.cells
+        if len(mine) < len(theirs):
+            mine, theirs = theirs.copy(), mine
+            self.cells = mine
+        have = mine.get
+        for at, count in theirs.items():
+            mine[at] = have(at, 0) + count
 
     def copy(self) -> Sums:
-        twin = Sums.__new__(Sums)
-        twin.total = self.total
-        twin.cells = [cells and cells.copy() for cells in self.cells]
-        return twin
+        return Sums(self.total, self.cells.copy())
 
     def negative(self) -> Sums:
-        twin = Sums.__new__(Sums)
-        twin.total = -self.total
-        twin.cells = [
-            cells and {cell: -count for cell, count in cells.items()}
-            for cells in self.cells
-        ]
-        return twin
+        return Sums(-self.total, {at: -count for at, count in self.cells.items()})
 
     def __bool__(self) -> bool:
         """Whether anything is left of it."""
-        return bool(self.total) or any(
-            cells and any(cells.values()) for cells in self.cells
-        )
+        return bool(self.total) or any(self.cells.values())
 
     def packed(self) -> tuple[int | bytes | None, ...]:
         """Counters, then packed cells: the columns of a stored row, in order."""
-        return (*self.counters, *map(histogram.pack, self.cells))
+        return (*self.counters, *map(histogram.pack, self.distributions))

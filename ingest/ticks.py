@@ -12,22 +12,22 @@ ones. Readers add rows up, so nobody notices.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from ingest import fold
 from ingest.additions import Held
-from ingest.heap import Groups
+from ingest.heap import Groups, Heap, Place, ReasonPlace
 from ingest.records import Call
 from ingest.rollup import (
     CELLS,
     COUNTERS,
     REASON_COUNTERS,
     Contribution,
-    Reason,
     Sums,
     series_of,
 )
-from ingest.series import SeriesBook, Wanted
+from ingest.series import SeriesBook
 from ingest.stores.base import Row, Transaction
 
 # What readers have to add up themselves, against the price of a fold.
@@ -43,30 +43,34 @@ _TICK = ("id", "writer_id", "bucket", "series_id", *COUNTERS, *CELLS)
 _REASON = ("id", "writer_id", "tick", "bucket", "series_id", "reason", *REASON_COUNTERS)
 
 Change = tuple[int, int, Contribution]  # sign, project id, contribution
-_Place = tuple[int, int]  # bucket, series
 
 
 class WriterClosed(Exception):
     """Somebody took us for dead and folded our rows: go on as a new writer."""
 
 
-class _Live:
-    """One row of ours that may still grow."""
+class Part(NamedTuple):
+    """What one call changes."""
 
-    __slots__ = ("reasons", "row_id", "sums")
+    bucket: int
+    series: int
+    sums: Sums
+    reasons: list[tuple[int, list[int]]]  # code, then amounts
+
+
+class _Live:
+    """Our rows that may still grow: what they hold, and their ids."""
 
     def __init__(self) -> None:
-        self.row_id = 0
-        self.sums = Sums()
-        # Code -> row id, then amounts; most rows have none.
-        self.reasons: dict[int, list[int]] | None = None
+        self.heap = Heap()
+        self.rows: dict[Place, int] = {}
+        self.reason_rows: dict[ReasonPlace, int] = {}
 
-    def add_reason(self, reason: Reason, sign: int) -> None:
-        if self.reasons is None:
-            self.reasons = {}
-        have = self.reasons.setdefault(reason[0], [0, 0, 0, 0, 0])
-        for place in range(1, 5):
-            have[place] += sign * reason[place]
+    def add(self, parts: Iterable[Part]) -> None:
+        for bucket, series, sums, reasons in parts:
+            self.heap.add((bucket, series), sums)
+            for code, amounts in reasons:
+                self.heap.add_reason((bucket, series, code), amounts)
 
 
 class TickBook:
@@ -75,7 +79,7 @@ class TickBook:
     def __init__(self, writer_id: int, *, caps: dict[str, int] | None = None) -> None:
         self.writer_id = writer_id
         self._book = SeriesBook(caps=caps)
-        self._live: dict[_Place, _Live] = {}
+        self._live = _Live()
         self._in_sets = 0
         self._last_tick = 0
         # What our pending ticks amount to; None when memory does not know all of it.
@@ -101,22 +105,27 @@ class TickBook:
         if not changes:
             return
         self._hold(tx)
+        parts = self._parts(tx, changes)
+        self._group(tx, parts)
+        self._live.add(parts)
+        self._write(tx, parts)
+
+    def _parts(self, tx: Transaction, changes: Sequence[Change]) -> list[Part]:
         ids = self._book.ids(
             tx, [(project, part.series) for _, project, part in changes]
         )
-        self._group(tx, changes, ids)
-        live = self._live
-        touched: dict[_Place, _Live] = {}
-        for sign, project, part in changes:
-            place = (part.bucket, ids[project, part.series])
-            row = live.get(place)
-            if row is None:
-                row = live[place] = _Live()
-            touched[place] = row
-            row.sums.add(part, sign)
-            for reason in part.reasons:
-                row.add_reason(reason, sign)
-        self._write(tx, touched)
+        return [
+            Part(
+                part.bucket,
+                ids[project, part.series],
+                Sums.of_call(part, sign),
+                [
+                    (code, [sign * amount for amount in amounts])
+                    for code, *amounts in part.reasons
+                ],
+            )
+            for sign, project, part in changes
+        ]
 
     def settle(self) -> None:
         """The commit holds."""
@@ -163,7 +172,7 @@ class TickBook:
 
     def _freeze(self, groups: Groups, now: float) -> fold.SetsFold:
         """What is folded never changes again: rows in memory are finished."""
-        self._live.clear()
+        self._live = _Live()
         self._groups = Groups()
         self._pending = 0
         self._pending_since = None
@@ -208,62 +217,63 @@ class TickBook:
 
     def _know_nothing(self) -> None:
         """From here on the rows are asked, not memory."""
-        self._live.clear()
+        self._live = _Live()
         self._groups = None
         self._folding = None
         self._held = Held()
 
-    def _group(
-        self, tx: Transaction, changes: list[Change], ids: Mapping[Wanted, int]
-    ) -> None:
+    def _group(self, tx: Transaction, parts: Sequence[Part]) -> None:
         groups = self._groups
         if groups is None:
             return
-        series = [ids[project, part.series] for _, project, part in changes]
-        parents = self._book.parents(tx, set(series))
-        for (sign, _, part), one in zip(changes, series, strict=True):
-            groups.add_call(parents[one], part, sign)
+        parents = self._book.parents(tx, {part.series for part in parts})
+        for bucket, series, sums, reasons in parts:
+            groups.add_call(parents[series], bucket, sums)
+            for code, amounts in reasons:
+                groups.add_reason(parents[series], bucket, code, amounts)
 
-    def _write(self, tx: Transaction, touched: dict[_Place, _Live]) -> None:
-        fresh = {at: row for at, row in touched.items() if not row.row_id}
-        for row, row_id in zip(
-            fresh.values(), tx.ids("ingest_tick", len(fresh)), strict=True
-        ):
-            row.row_id = self._last_tick = row_id
-        tx.insert("ingest_tick", _TICK, self._rows(fresh.items()))
-        tx.replace(
-            "ingest_tick",
-            _TICK,
-            self._rows(item for item in touched.items() if item[0] not in fresh),
-        )
-        self._write_reasons(tx, touched)
+    def _write(self, tx: Transaction, parts: Iterable[Part]) -> None:
+        live = self._live
+        touched = {(part.bucket, part.series): None for part in parts}
+        fresh = [place for place in touched if place not in live.rows]
+        again = [place for place in touched if place in live.rows]
+        for place, row in zip(fresh, tx.ids("ingest_tick", len(fresh)), strict=True):
+            live.rows[place] = self._last_tick = row
+        tx.insert("ingest_tick", _TICK, self._rows(fresh))
+        tx.replace("ingest_tick", _TICK, self._rows(again))
+        self._write_reasons(tx, parts)
         self._pending += len(fresh)
         self._unfolded += len(fresh)
 
-    def _rows(self, rows: Iterable[tuple[_Place, _Live]]) -> list[Row]:
+    def _rows(self, places: Iterable[Place]) -> list[Row]:
+        rows, sums = self._live.rows, self._live.heap.sums
         return [
-            (row.row_id, self.writer_id, *place, *row.sums.packed())
-            for place, row in rows
+            (rows[place], self.writer_id, *place, *sums[place].packed())
+            for place in places
         ]
 
-    def _write_reasons(self, tx: Transaction, touched: dict[_Place, _Live]) -> None:
-        rows = [
-            (place, row.row_id, reason, amounts)
-            for place, row in touched.items()
-            if row.reasons is not None
-            for reason, amounts in row.reasons.items()
-        ]
-        fresh = [amounts for *_, amounts in rows if not amounts[0]]
-        for amounts, row_id in zip(
-            fresh, tx.ids("ingest_tick_reason", len(fresh)), strict=True
-        ):
-            amounts[0] = row_id
+    def _write_reasons(self, tx: Transaction, parts: Iterable[Part]) -> None:
+        live = self._live
+        touched = {
+            (part.bucket, part.series, code): None
+            for part in parts
+            for code, _ in part.reasons
+        }
+        fresh = [place for place in touched if place not in live.reason_rows]
+        ids = tx.ids("ingest_tick_reason", len(fresh))
+        live.reason_rows.update(zip(fresh, ids, strict=True))
         tx.replace(
             "ingest_tick_reason",
             _REASON,
             [
-                (amounts[0], self.writer_id, tick, *place, reason, *amounts[1:])
-                for place, tick, reason, amounts in rows
+                (
+                    live.reason_rows[place],
+                    self.writer_id,
+                    live.rows[place[:2]],
+                    *place,
+                    *live.heap.reasons[place],
+                )
+                for place in touched
             ],
         )
 
@@ -271,7 +281,7 @@ class TickBook:
         us = self.writer_id
         if self._groups is None:
             # Memory does not know all of it: the rows do.
-            self._live.clear()
+            self._live = _Live()
             count, self._in_sets = fold.fold_sets(
                 tx, source=us, owner=us, book=self._book, now=now
             )

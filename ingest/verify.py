@@ -29,6 +29,7 @@ from ingest.rollup import (
     COUNTERS,
     REASON_COUNTERS,
     Contribution,
+    Sums,
     contribution,
 )
 from ingest.series import FIELDS, OTHER, SeriesBook
@@ -269,7 +270,7 @@ def _add(heap: Heap, other: Heap) -> None:
 
 
 def _add_call(heap: Heap, series: int, part: Contribution) -> None:
-    heap.add_call((part.bucket, series), part, 1)
+    heap.add((part.bucket, series), Sums.of_call(part, 1))
     for reason, *amounts in part.reasons:
         heap.add_reason((part.bucket, series, reason), amounts)
 

@@ -102,8 +102,7 @@ def contributions(calls: Mapping[bytes, Sequence[Call]]) -> list[Contribution]:
 def totals(rows: Iterable[Contribution]) -> Counter[str]:
     sums: Counter[str] = Counter()
     for row in rows:
-        of_row = Sums()
-        of_row.add(row, 1)
+        of_row = Sums.of_call(row, 1)
         for name, amount in zip(COUNTERS, of_row.counters, strict=True):
             sums[name.replace("tokens_", "tokens.")] += amount
     sums["succeeded"] = sums["ok"] + sums["recovered"]

@@ -71,7 +71,7 @@ def _sums(parts, resolution, by):
         words = dict(zip(FIELDS, part.series, strict=True))
         group = tuple(words[name] for name in by)
         bucket = part.bucket - part.bucket % resolution
-        sums[group, bucket].add(part, 1)
+        sums[group, bucket].add_sums(Sums.of_call(part, 1))
         for reason, *amounts in part.reasons:
             have = reasons[(*group, reason), bucket]
             have[:] = map(sum, zip(have, amounts, strict=True))
@@ -84,7 +84,7 @@ def _sums(parts, resolution, by):
 
 def _piles(sums):
     piles = {}
-    for name, cells in zip(DISTRIBUTIONS, sums.cells, strict=True):
+    for name, cells in zip(DISTRIBUTIONS, sums.distributions, strict=True):
         if cells:
             piles[name] = Pile()
             piles[name].add_packed(pack(cells))

@@ -38,8 +38,7 @@ CALL = Call(
 def counted(call, merged=None):
     """Counters that are not zero, by name."""
     part = contribution(call, merged)
-    sums = Sums()
-    sums.add(part, 1)
+    sums = Sums.of_call(part, 1)
     return {
         name: amount
         for name, amount in zip(COUNTERS, sums.counters, strict=True)
@@ -196,7 +195,7 @@ def test_everything_is_in_the_bucket_of_the_end_under_the_words_of_the_call():
     assert part.bucket == 1_763_629_200
     assert part.series == series_of(CALL)
     assert part.series == ("prod", "tool", "search", None, "agent", "acme", None)
-    assert part.cells == [(0, cell_of(1_000))]
+    assert part.cells == [cell_of(1_000)]
 
 
 def test_what_the_group_of_a_response_id_says_replaces_what_the_winner_says():
@@ -271,9 +270,9 @@ def test_taking_away_what_was_added_leaves_nothing(some):
     sums = Sums()
 
     for part in parts:
-        sums.add(part, 1)
+        sums.add_sums(Sums.of_call(part, 1))
     for part in reversed(parts):
-        sums.add(part, -1)
+        sums.add_sums(Sums.of_call(part, -1))
 
     assert not sums
     assert sums.packed() == (0,) * len(COUNTERS) + (None,) * len(CELLS)
@@ -281,8 +280,7 @@ def test_taking_away_what_was_added_leaves_nothing(some):
 
 @given(calls())
 def test_a_negative_takes_away_what_its_sums_add(call):
-    sums = Sums()
-    sums.add(contribution(call), 1)
+    sums = Sums.of_call(contribution(call), 1)
 
     whole = sums.copy()
     whole.add_sums(sums.negative())
@@ -303,11 +301,11 @@ def test_outcomes_are_a_partition(call):
 def test_sums_of_rows_are_the_sum_of_their_calls(some, more):
     left, right, both = Sums(), Sums(), Sums()
     for part in map(contribution, some):
-        left.add(part, 1)
-        both.add(part, 1)
+        left.add_sums(Sums.of_call(part, 1))
+        both.add_sums(Sums.of_call(part, 1))
     for part in map(contribution, more):
-        right.add(part, 1)
-        both.add(part, 1)
+        right.add_sums(Sums.of_call(part, 1))
+        both.add_sums(Sums.of_call(part, 1))
 
     stored = Sums.of_row(left.packed())
     copied = right.copy()
@@ -317,7 +315,7 @@ def test_sums_of_rows_are_the_sum_of_their_calls(some, more):
     assert Sums.of_row(stored.packed()).packed()[: len(COUNTERS)] == tuple(
         both.counters
     )
-    assert [cells or None for cells in stored.cells] == both.cells
+    assert stored.distributions == both.distributions
     assert copied.cells == stored.cells
 
 
