@@ -69,11 +69,16 @@ class Index:
         self._shaping = _by_kind(live, SHAPING)
         self._limiting = [rule for _, own in _by_kind(live, LIMITING) for rule in own]
         ends = {rule.expires_at for rule in live if rule.expires_at is not None}
-        self._ends = sorted(ends)
+        self.expiries = tuple(sorted(ends))
+        self._by_id = {rule.id: rule for rule in live}
+
+    def rule(self, name: str) -> Rule | None:
+        """A rule by its id, unless it is off."""
+        return self._by_id.get(name)
 
     def epoch(self, now: float) -> int:
         """Changes whenever a rule expires, and back when the clock is set back."""
-        return bisect_right(self._ends, now)
+        return bisect_right(self.expiries, now)
 
     def winners(self, facts: CallFacts, now: float) -> dict[str, Rule]:
         """The enforced rule of each shaping kind, by kind, where there is one."""

@@ -124,7 +124,8 @@ def fact(facts: CallFacts, name: str) -> str | None:
     return value
 
 
-def _holds(name: str, condition: Condition, facts: CallFacts) -> bool:
+def holds(name: str, condition: Condition, facts: CallFacts) -> bool:
+    """Whether a condition on one fact holds for a call."""
     value = fact(facts, name)
     if value is None:
         return False
@@ -138,7 +139,7 @@ class Selector:
     conditions: tuple[tuple[str, Condition], ...] = ()
 
     def matches(self, facts: CallFacts) -> bool:
-        return all(_holds(name, each, facts) for name, each in self.conditions)
+        return all(holds(name, each, facts) for name, each in self.conditions)
 
     def could_match(
         self, *, service: str | None = None, environment: str | None = None

@@ -76,7 +76,7 @@ class Retry(Rule):
     retry_budget_percent: int = field(
         default=20,
         metadata=p.percent(
-            "Retries may be this share of the calls of a service.", most=1000
+            "Retries may be this share of the calls of a target.", most=1000
         ),
     )
     idempotent_only: bool = field(
