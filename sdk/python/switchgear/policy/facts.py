@@ -30,9 +30,11 @@ class CallFacts:
     arguments: bytes = b""
     # Estimates, known before the call; what it really took settles them.
     tokens: int = 0
-    cost_nano: int | None = 0
+    cost_nano: int | None = 0  # None: nobody knows the price
     deadline: float | None = None
     run: str | None = None
+    # The call its caller made, when this one stands in for it.
+    fallback_for: CallFacts | None = None
 
     @property
     def identity(self) -> Identity:

@@ -1,0 +1,70 @@
+"""Rate limits: the generic cell rate algorithm, as a bucket that leaks.
+
+In any interval of T seconds no more than `burst + limit / period * T` pass. There is no
+boundary at which twice as much could pass. What was estimated too high comes back when
+the attempt has ended, but never what has leaked out meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from switchgear.policy.rules import RateLimit
+from switchgear.policy.state import steady
+
+# Unix seconds in a float cannot be told apart any closer.
+_INSTANT_S = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """How full it is at a time, and when it will be empty."""
+
+    level: float
+    at: float
+    empty_at: float
+
+    def idle(self, now: float) -> bool:
+        return now >= self.empty_at
+
+
+def take(
+    bucket: Bucket | None, rule: RateLimit, units: int, now: float
+) -> tuple[Bucket, float]:
+    """Pour `units` in and wait 0 s; or leave it as it is, and how long to wait.
+
+    More units than the burst pass when the bucket is empty: they are paid back later,
+    instead of being refused for ever.
+    """
+    rate, burst = rule.limit / rule.period_s, rule.burst or rule.limit
+    level, at = _leaked(bucket, rule, rate, now)
+    missing = level + min(units, burst) - burst
+    if missing > rate * _INSTANT_S:
+        return Bucket(level, at, at + level / rate), missing / rate
+    level += units
+    return Bucket(level, at, at + level / rate), 0.0
+
+
+def put_back(
+    bucket: Bucket | None, rule: RateLimit, excess: int, poured: Bucket, now: float
+) -> Bucket:
+    """Take out what was poured in too much (or pour in what was missing).
+
+    `poured` is the bucket right after. The least it can have held since then bounds
+    what comes back: the rest has leaked out, and is spent.
+    """
+    rate = rule.limit / rule.period_s
+    level, at = _leaked(bucket, rule, rate, now)
+    held = max(0.0, poured.level - rate * max(0.0, at - poured.at))
+    level = max(0.0, level - min(excess, held))
+    return Bucket(level, at, at + level / rate)
+
+
+def _leaked(
+    bucket: Bucket | None, rule: RateLimit, rate: float, now: float
+) -> tuple[float, float]:
+    """How full it is, and as of when."""
+    if bucket is None:
+        return 0.0, now
+    at = steady(now, bucket.at, rule.period_s)
+    return max(0.0, bucket.level - rate * max(0.0, at - bucket.at)), at
