@@ -1,4 +1,4 @@
-"""The socket of a live page: a snapshot, then numbered changes, never a gap.
+"""The sockets of live pages: a snapshot, then numbered changes, never a gap.
 
 The browser speaks first and may speak again:
 
@@ -22,8 +22,10 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.contrib.auth import get_user_model
 
 from controlplane.scope import scope_of_socket
-from dashboards.address import BadAddress, View, parse
-from dashboards.streams import Stream, TooManyViews, hub
+from dashboards import address
+from dashboards.address import BadAddress
+from dashboards.policy import rollout
+from dashboards.streams import Look, Stream, TooManyViews, hub
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +35,13 @@ CHECK_EVERY_S = 3.0
 LONGEST_MESSAGE = 16_384
 
 
-class LiveBoard(AsyncJsonWebsocketConsumer):
+class Watching(AsyncJsonWebsocketConsumer):
+    """Sends whoever looks what changes in the view he asked for."""
+
+    def view_of(self, asked: dict[str, list[str]]) -> Look:
+        """The view an address asks for; ``BadAddress`` when there is no such one."""
+        raise NotImplementedError
+
     async def connect(self) -> None:
         self.stream: Stream | None = None
         self.epoch, self.seq = "", 0
@@ -58,7 +66,7 @@ class LiveBoard(AsyncJsonWebsocketConsumer):
             return
         try:
             message = _message(text_data)
-            view = parse(parse_qs(message["query"]))
+            view = self.view_of(parse_qs(message["query"]))
             held = str(message["epoch"]), int(message["seq"])
         except BadAddress as error:
             await self.send_json({"type": "refused", "message": str(error)})
@@ -67,7 +75,7 @@ class LiveBoard(AsyncJsonWebsocketConsumer):
         else:
             await self._show(self.project_id, view, held)
 
-    async def _show(self, project_id: int, view: View, held: tuple[str, int]) -> None:
+    async def _show(self, project_id: int, view: Look, held: tuple[str, int]) -> None:
         self._leave()
         try:
             stream = await hub().stream(project_id, view)
@@ -123,6 +131,16 @@ class LiveBoard(AsyncJsonWebsocketConsumer):
         look = database_sync_to_async(_project_of, thread_sensitive=False)
         found: int | None = await look(self.scope)
         return found
+
+
+class LiveBoard(Watching):
+    def view_of(self, asked: dict[str, list[str]]) -> Look:
+        return address.parse(asked)
+
+
+class RolloutBoard(Watching):
+    def view_of(self, asked: dict[str, list[str]]) -> Look:
+        return rollout.parse(asked)
 
 
 def _message(text: str | None) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """One computation per view, shared by everyone in this process who looks at it.
 
-A ``Stream`` keeps the journal of one (project, view) while somebody looks and a little
+A view is a live board (``View``) or what instances do with a policy (``Rollout``). A
+``Stream`` keeps the journal of one (project, view) while somebody looks and a little
 longer, so that a viewer who reconnects catches up by changes. It computes again when
-its project has new numbers, at most once a second, and by itself when time moves the
-window. The ``Hub`` of an event loop subscribes to announcements once and loops over
-its own streams: a viewer costs a set entry, not a channel-layer group.
+there is news for it, at most once a second, and by itself when time moves the window
+or news may have been lost. The ``Hub`` of an event loop subscribes to news once and
+loops over its own streams: a viewer costs a set entry, not a channel-layer group.
 """
 
 from __future__ import annotations
@@ -14,16 +15,20 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.utils import timezone
 
+from controlplane import hints
+from controlplane.hints import Hint, Topic
 from dashboards import panels
 from dashboards.address import View
 from dashboards.live import Journal
+from dashboards.policy import rollout
+from dashboards.policy.rollout import Rollout
 from ingest import live as announcements
 
 logger = logging.getLogger(__name__)
@@ -32,34 +37,61 @@ MOST_STREAMS = 200
 EVERY_S = 1.0  # at most, for windows of an hour
 REFRESHES_PER_STEP = 60
 LONGEST_WAIT_S = 10.0  # a hint may be lost: look again after this
+# Rollouts are read from one small table, and two seconds are promised for them.
+ROLLOUT_EVERY_S = 0.5
+ROLLOUT_LONGEST_S = 1.5
 LINGER_S = 60.0  # with nobody looking
 RESUBSCRIBE_S = 3600.0
 
-# One thread, so that boards never take more than one core from ingest, and of its own,
-# so that a slow question keeps no page and no log-in waiting.
-_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="boards")
+# One thread each, so that boards never take more than one core from ingest, and of
+# their own, so that a slow question keeps no page, no log-in and no rollout waiting.
+_threads = {
+    View: ThreadPoolExecutor(max_workers=1, thread_name_prefix="boards"),
+    Rollout: ThreadPoolExecutor(max_workers=1, thread_name_prefix="rollouts"),
+}
 
-Compute = Callable[[int, View], Awaitable[dict[str, Any]]]
+Look = View | Rollout
+Compute = Callable[[int, Any], Awaitable[dict[str, Any]]]
 
 
 class TooManyViews(Exception):
     """This process already keeps as many different views as it may."""
 
 
-async def compute(project_id: int, view: View) -> dict[str, Any]:
-    ask = database_sync_to_async(_state, thread_sensitive=False, executor=_thread)
+async def compute(project_id: int, view: Look) -> dict[str, Any]:
+    thread = _threads[type(view)]
+    ask = database_sync_to_async(_state, thread_sensitive=False, executor=thread)
     state: dict[str, Any] = await ask(project_id, view)
     return state
 
 
-def _state(project_id: int, view: View) -> dict[str, Any]:
-    return panels.live(project_id, view, now=timezone.now().timestamp())
+def _state(project_id: int, view: Look) -> dict[str, Any]:
+    now = timezone.now()
+    if isinstance(view, Rollout):
+        return rollout.state(project_id, view, now=now)
+    return panels.live(project_id, view, now=now.timestamp())
+
+
+class Rhythm(NamedTuple):
+    """How often a view is computed while there is news, and while there is none."""
+
+    every_s: float
+    longest_s: float
+
+
+def rhythm(view: Look) -> Rhythm:
+    if isinstance(view, Rollout):
+        return Rhythm(ROLLOUT_EVERY_S, ROLLOUT_LONGEST_S)
+    step_s = view.window(timezone.now().timestamp()).step_s
+    every_s = max(EVERY_S, step_s / REFRESHES_PER_STEP)
+    # Without news a window that slides still moves, and a fixed one does not.
+    return Rhythm(every_s, max(every_s, LONGEST_WAIT_S) if view.live else LINGER_S)
 
 
 class Stream:
     """The journal of one view and whoever waits for its next number."""
 
-    def __init__(self, project_id: int, view: View, compute: Compute) -> None:
+    def __init__(self, project_id: int, view: Look, compute: Compute) -> None:
         self.project_id = project_id
         self.view = view
         self.journal = Journal(secrets.token_hex(4))
@@ -69,13 +101,12 @@ class Stream:
         self._compute = compute
         self._news = asyncio.Event()
         self._first = asyncio.Event()
-        step = view.window(timezone.now().timestamp()).step_s
-        self.every_s = max(EVERY_S, step / REFRESHES_PER_STEP)
+        self.every_s, self.longest_s = rhythm(view)
 
     async def ready(self) -> None:
         await self._first.wait()
 
-    def numbers_changed(self) -> None:
+    def news(self) -> None:
         self._news.set()
 
     async def run(self) -> None:
@@ -107,10 +138,8 @@ class Stream:
                 viewer.set()
 
     async def _wait_for_news(self) -> None:
-        # Without news a window that slides still moves, and a fixed one does not.
-        longest = max(self.every_s, LONGEST_WAIT_S) if self.view.live else LINGER_S
         try:
-            async with asyncio.timeout(longest):
+            async with asyncio.timeout(self.longest_s):
                 await self._news.wait()
         except TimeoutError:
             return
@@ -121,10 +150,11 @@ class Hub:
 
     def __init__(self, compute: Compute = compute) -> None:
         self._compute = compute
-        self._streams: dict[tuple[int, View], Stream] = {}
+        self._streams: dict[tuple[int, Look], Stream] = {}
         self._listening: asyncio.Task[None] | None = None
+        self._unsubscribe: list[Callable[[], None]] = []
 
-    async def stream(self, project_id: int, view: View) -> Stream:
+    async def stream(self, project_id: int, view: Look) -> Stream:
         """The stream of a view, with a first state in it."""
         self._listen()
         key = (project_id, view)
@@ -141,10 +171,19 @@ class Hub:
     def numbers_changed(self, project_ids: list[int]) -> None:
         projects = set(project_ids)
         for stream in self._streams.values():
-            if stream.project_id in projects:
-                stream.numbers_changed()
+            if stream.project_id in projects and isinstance(stream.view, View):
+                stream.news()
+
+    def policy_changed(self, hint: Hint) -> None:
+        """A version is news for charts too: they mark it. An acknowledgement is not."""
+        for stream in self._streams.values():
+            concerned = hint.topic is Topic.POLICY or isinstance(stream.view, Rollout)
+            if stream.project_id == hint.project_id and concerned:
+                stream.news()
 
     async def close(self) -> None:
+        while self._unsubscribe:
+            self._unsubscribe.pop()()
         tasks = [stream.task for stream in self._streams.values() if stream.task]
         if self._listening is not None:
             tasks.append(self._listening)
@@ -157,6 +196,10 @@ class Hub:
         if self._listening is None or self._listening.done():
             announcements.attach()
             self._listening = asyncio.create_task(self._hear())
+            if not self._unsubscribe:
+                self._unsubscribe = [
+                    hints.subscribe(topic, self.policy_changed) for topic in Topic
+                ]
 
     async def _hear(self) -> None:
         """Subscribed once for the process, and again whenever the layer fails."""

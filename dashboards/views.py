@@ -15,10 +15,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET
 
-from controlplane.models import Project
-from controlplane.scope import Scope, scope_of_request, scope_of_user, scoped
+from controlplane.scope import Scope, scope_of_request, scope_of_user
 from dashboards import figures, panels
 from dashboards.address import FILTERS, PRESETS, TABS, BadAddress, View, parse
+from dashboards.shell import page, shell
 from dashboards.streams import TooManyViews, hub
 
 CHOICES = (*FILTERS, "environment")
@@ -43,26 +43,17 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-@never_cache
 @ensure_csrf_cookie
-@scoped
+@page
 def live(request: HttpRequest, scope: Scope) -> HttpResponse:
-    if scope.user_id is None:  # a key reads numbers from the API, not pages
-        raise Http404
-    try:
-        view = parse(dict(request.GET.lists()))
-    except BadAddress as error:
-        return render(request, "bad_address.html", {"why": str(error)}, status=400)
-    return render(request, "live.html", _shell(request, scope, view))
+    view = parse(dict(request.GET.lists()))
+    context = shell(request, scope, current="live") | _live(request, view)
+    return render(request, "live.html", context)
 
 
-def _shell(request: HttpRequest, scope: Scope, view: View) -> dict[str, Any]:
-    projects = Project.objects.visible_to(request.user).order_by("name", "pk")
+def _live(request: HttpRequest, view: View) -> dict[str, Any]:
     return {
-        "scope": scope,
         "view": view,
-        "projects": projects,
-        "project": next(p for p in projects if p.pk == scope.project_id),
         "presets": PRESETS,
         "tabs": TABS,
         "kpis": KPIS,

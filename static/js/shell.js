@@ -34,6 +34,13 @@ export function toast(text, { sub = '', bad = false } = {}) {
   made.onpointerleave = () => { timer = setTimeout(() => made.remove(), 2000); };
 }
 
+// What the last click did, said by the server with the page it led to.
+for (const said of $$('[data-said-once]')) {
+  const [text, sub] = said.textContent.split('\n');
+  toast(text.trim(), { sub: (sub ?? '').trim(), bad: said.classList.contains('bad') });
+  said.remove();
+}
+
 // Menus open under the button that opened them, and arrows walk them.
 export function placeMenu(menu) {
   const opener = $(`[popovertarget="${menu.id}"]`)?.getBoundingClientRect();
