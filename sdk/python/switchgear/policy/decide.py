@@ -32,8 +32,8 @@ from switchgear.policy.decision import (
 from switchgear.policy.facts import CallFacts
 from switchgear.policy.matching import Policy
 from switchgear.policy.plan import Plan
-from switchgear.policy.rules import Retry
-from switchgear.policy.state import State
+from switchgear.policy.rules import Retry, RunBudget
+from switchgear.policy.state import Key, State
 from switchgear.policy.vocabulary import FailureClass
 
 
@@ -127,6 +127,12 @@ def next_step(
     if isinstance(step, Again) or not _goes_on(plan, failure_class):
         return step
     return _next_target(plan, call, tried.started_at, now) or step
+
+
+def run_keys(policy: Policy, run: str) -> tuple[Key, ...]:
+    """Under what a run is remembered: to be dropped when it is over."""
+    budgets = (each for each in policy.index.rules if isinstance(each, RunBudget))
+    return tuple(stages.run_key(budget, run) for budget in budgets)
 
 
 def _again(

@@ -70,6 +70,7 @@ class Index:
         self._limiting = [rule for _, own in _by_kind(live, LIMITING) for rule in own]
         ends = {rule.expires_at for rule in live if rule.expires_at is not None}
         self.expiries = tuple(sorted(ends))
+        self.rules = tuple(live)
         self._by_id = {rule.id: rule for rule in live}
 
     def rule(self, name: str) -> Rule | None:

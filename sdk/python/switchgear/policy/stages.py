@@ -27,6 +27,7 @@ from switchgear.policy.rules import (
     RateLimit,
     RunBudget,
 )
+from switchgear.policy.state import Key
 from switchgear.policy.vocabulary import RefusalReason
 
 # Where no timeout says how long an attempt may hold its slot: twice the default one.
@@ -67,7 +68,7 @@ def over_budget(rules: Iterable[RunBudget], asked: Asked, book: Book) -> Refusal
     if call.run is None:
         return None
     for rule in rules:
-        key = ("run", rule.id, call.run)
+        key = run_key(rule, call.run)
         run = cast("budget.Run | None", book.state.get(key)) or budget.Run(now, now)
         share = budget.share_of(run, rule, call)
         gone = budget.exceeded(run, rule, call, share, attempt=attempt, now=now)
@@ -80,6 +81,10 @@ def over_budget(rules: Iterable[RunBudget], asked: Asked, book: Book) -> Refusal
         if book.obey(rule, refusal):
             return refusal
     return None
+
+
+def run_key(rule: RunBudget, run: str) -> Key:
+    return ("run", rule.id, run)
 
 
 def no_slot(
