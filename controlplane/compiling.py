@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 from controlplane import rulebook
 from controlplane.actions import first_version
+from controlplane.actions.policy import check_name
 from controlplane.models import PolicyVersion
 from switchgear.policy.canonical import dumps
+from switchgear.policy.changes import Sentence, sentences
 from switchgear.policy.snapshot import Snapshot, read_snapshot, seal, snapshot_document
 
 MOST_CACHED_BYTES = 32 * 1024 * 1024
@@ -61,6 +63,8 @@ cache = Cache()
 
 def snapshot_for(project_id: int, environment: str, service: str) -> Compiled:
     """What the service is told now; an environment's first question makes v1."""
+    check_name("/environment", environment)
+    check_name("/service", service)
     versions = PolicyVersion.objects.of_environment(project_id, environment)
     version = versions.defer("document").first()
     return compiled_for(version or first_version(project_id, environment), service)
@@ -95,3 +99,9 @@ def cut(whole: Snapshot, service: str) -> Compiled:
     )
     body = dumps(snapshot_document(snapshot))
     return Compiled(snapshot.version, snapshot.digest, snapshot.etag, body)
+
+
+def compare(before: PolicyVersion | None, after: PolicyVersion) -> list[Sentence]:
+    """What the later version says differently; None is an environment without any."""
+    earlier = snapshot_of(before).rules if before else ()
+    return sentences(earlier, snapshot_of(after).rules)

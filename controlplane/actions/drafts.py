@@ -28,6 +28,7 @@ from controlplane.actions.publishing import (
 from controlplane.actions.refusals import DraftMoved, PolicyRefused
 from controlplane.models import Draft, DraftChange, DraftState, Project, RuleChange
 from switchgear.policy import rules as kernel
+from switchgear.policy.changes import Sentence, sentences
 
 MOST_TITLE = 200
 
@@ -62,7 +63,7 @@ def publish_draft(
     )
     draft = still_open(session, draft)
     if moved := moved_since(draft):
-        raise DraftMoved(moved)
+        raise DraftMoved([str(each) for each in moved])
     published = apply(session, edits_of(draft))
     close(session, draft, DraftState.PUBLISHED)
     audit(
@@ -78,7 +79,7 @@ def publish_draft(
 @transaction.atomic
 def rebase_draft(
     draft: Draft, *, actor: User | None, actor_name: str = ""
-) -> list[str]:
+) -> list[Sentence]:
     """Take the rules as they are now for the base; returns what has moved."""
     session = session_in(draft.project, actor=actor, actor_name=actor_name, reason="")
     draft = still_open(session, draft)
@@ -86,7 +87,7 @@ def rebase_draft(
     check(laid_over(rulebook.rules_of(session.project), edits_of(draft)).values())
     draft.base = last_change(session.project)
     draft.save(update_fields=["base"])
-    audit("draft.rebased", session, draft, moved=moved)
+    audit("draft.rebased", session, draft, moved=[str(each) for each in moved])
     return moved
 
 
@@ -106,7 +107,10 @@ def take_back(
     """Take the edit of one rule out of the draft."""
     session = session_in(draft.project, actor=actor, actor_name=actor_name, reason="")
     draft = still_open(session, draft)
-    rest = [each for each in edits_of(draft) if each.slug != slug]
+    edits = edits_of(draft)
+    rest = [each for each in edits if each.slug != slug]
+    if len(rest) == len(edits):
+        raise PolicyRefused("/id", f"This draft does nothing to {slug}", slug)
     check(laid_over(rulebook.rules_of(session.project), rest).values())
     draft.changes.filter(slug=slug).delete()
     audit("draft.edited", session, draft, taken_back=slug)
@@ -157,16 +161,14 @@ def edit_of(change: DraftChange) -> Edit:
     return Edit(change.slug, rule, owner, change.reason)
 
 
-def moved_since(draft: Draft) -> list[str]:
+def moved_since(draft: Draft) -> list[Sentence]:
     """What was published since the draft's base, in sentences."""
-    from switchgear.policy.differences import sentences
-
     before: dict[str, kernel.Rule | None] = {}
     after: dict[str, kernel.Rule | None] = {}
     for change in RuleChange.objects.since(draft.project, draft.base):
         before.setdefault(change.slug, read(change.before))
         after[change.slug] = read(change.after)
-    return [str(each) for each in sentences(present(before), present(after))]
+    return sentences(present(before), present(after))
 
 
 def read(document: rulebook.Document | None) -> kernel.Rule | None:

@@ -17,6 +17,7 @@ from controlplane.actions.publishing import (
     Rollback,
     Session,
     apply,
+    last_change,
     next_version,
     session_in,
 )
@@ -25,7 +26,7 @@ from controlplane.models import Environment, PolicyVersion, Project, RuleChange
 from switchgear.policy.errors import step
 
 MOST_ENVIRONMENTS = 100
-MOST_NAME = 100
+MOST_NAME = {"/environment": 100, "/service": 200}
 
 
 @transaction.atomic
@@ -59,13 +60,14 @@ def roll_back(
     The rules themselves are set back, so that rules and running versions agree. A rule
     that is about other environments too is set back there as well.
     """
+    check_name("/environment", environment)
     reason = reason or f"{environment} back to v{number}"
     session = session_in(project, actor=actor, actor_name=actor_name, reason=reason)
     versions = PolicyVersion.objects.of_environment(project.pk, environment)
     target = versions.filter(number=number).first()
     if target is None:
         raise PolicyRefused("/number", f"{environment} has no version {number}")
-    edits = edits_back_to(target, project, environment)
+    edits = edits_back_to(target, versions.filter(number=number + 1).first())
     published = apply(session, edits, rollback=Rollback(environment, number))
     made = [each for each in published.versions if each.rollback_of is not None]
     if not made:
@@ -75,19 +77,21 @@ def roll_back(
     return made[0]
 
 
-def edits_back_to(
-    target: PolicyVersion, project: Project, environment: str
-) -> list[Edit]:
-    """What makes the rules of an environment what they were in a version of it."""
+def edits_back_to(target: PolicyVersion, following: PolicyVersion | None) -> list[Edit]:
+    """What makes an environment's rules what they were until the following version."""
+    if following is None:
+        return []
+    environment = target.environment
     then: dict[str, Mapping[str, Any] | None] = {}
     now: dict[str, Mapping[str, Any] | None] = {}
-    for change in RuleChange.objects.since(project, target.last_change):
+    for change in RuleChange.objects.since(environment.project, following.base):
         then.setdefault(change.slug, change.before)
         now[change.slug] = change.after
     return [
         edit_to(slug, then[slug])
         for slug in then
-        if concerns(then[slug], environment) or concerns(now[slug], environment)
+        if concerns(then[slug], environment.name)
+        or concerns(now[slug], environment.name)
     ]
 
 
@@ -141,6 +145,7 @@ def edits_of_file(session: Session, documents: Sequence[object]) -> list[Edit]:
 @transaction.atomic
 def first_version(project_id: int, name: str) -> PolicyVersion:
     """The policy of an environment nobody asked for before: what its rules say."""
+    check_name("/environment", name)
     session = session_in(
         Project(pk=project_id),
         actor=None,
@@ -153,7 +158,8 @@ def first_version(project_id: int, name: str) -> PolicyVersion:
     if latest is not None:
         return latest
     rules = rulebook.rules_of(session.project).values()
-    version = next_version(session, environment, rules)
+    base = last_change(session.project)
+    version = next_version(session, environment, rules, base=base)
     if version is None:
         raise AssertionError("an environment without a version always gets one")
     audit("policy.published", session, Published([], [version]))
@@ -165,15 +171,20 @@ def find_environment(session: Session, name: str) -> Environment:
     found = environments.filter(name=name).first()
     if found is not None:
         return found
-    if not name.strip() or len(name) > MOST_NAME or not name.isprintable():
-        message = f"must be a printable name of at most {MOST_NAME} characters"
-        raise PolicyRefused("/environment", message)
     if environments.count() >= MOST_ENVIRONMENTS:
         message = f"A project has at most {MOST_ENVIRONMENTS} environments"
         raise PolicyRefused("/environment", message)
     return Environment.objects.create(
         project=session.project, name=name, created_at=session.now
     )
+
+
+def check_name(pointer: str, name: str) -> None:
+    """The name of an environment or a service, before a database is asked for it."""
+    most = MOST_NAME[pointer]
+    if not name.strip() or len(name) > most or not name.isprintable():
+        message = f"must be a printable name of at most {most} characters"
+        raise PolicyRefused(pointer, message)
 
 
 def audit(action: str, session: Session, published: Published) -> None:

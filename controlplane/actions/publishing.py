@@ -98,9 +98,11 @@ def apply(
     revised = list(with_revisions(session.project, telling))
     after = laid_over(rules, revised)
     check(after.values())
+    base = last_change(session.project)
     changes = [write(session, each, rows.get(each.slug)) for each in revised]
     RuleChange.objects.bulk_create(changes)
-    return Published(changes, issue(session, after.values(), rollback=rollback))
+    versions = issue(session, after.values(), base=base, rollback=rollback)
+    return Published(changes, versions)
 
 
 def tells(
@@ -173,12 +175,16 @@ def issue(
     session: Session,
     rules: Iterable[kernel.Rule],
     *,
+    base: int,
     rollback: Rollback | None = None,
 ) -> list[PolicyVersion]:
     """A new version for each environment in which the rules are others now."""
     environments = Environment.objects.filter(project=session.project).order_by("name")
     rules = list(rules)
-    issued = (next_version(session, each, rules, rollback) for each in environments)
+    issued = (
+        next_version(session, each, rules, base=base, rollback=rollback)
+        for each in environments
+    )
     return [version for version in issued if version is not None]
 
 
@@ -186,6 +192,8 @@ def next_version(
     session: Session,
     environment: Environment,
     rules: Iterable[kernel.Rule],
+    *,
+    base: int,
     rollback: Rollback | None = None,
 ) -> PolicyVersion | None:
     latest = environment.versions.order_by("-number").first()
@@ -207,7 +215,7 @@ def next_version(
         document=dumps(document).decode(),
         digest=snapshot.digest,
         rule_count=len(snapshot.rules),
-        last_change=last_change(session.project),
+        base=base,
         created_at=session.now,
         created_by=session.author.user,
         actor_name=session.author.name,

@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                 ('document', models.TextField()),
                 ('digest', models.CharField(max_length=71)),
                 ('rule_count', models.PositiveIntegerField()),
-                ('last_change', models.PositiveBigIntegerField(default=0)),
+                ('base', models.PositiveBigIntegerField(default=0)),
                 ('created_at', models.DateTimeField()),
                 ('actor_name', models.CharField(max_length=150)),
                 ('reason', models.CharField(blank=True, max_length=500)),

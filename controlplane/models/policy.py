@@ -104,8 +104,8 @@ class PolicyVersion(models.Model):
     document = models.TextField()
     digest = models.CharField(max_length=71)  # "sha256:" and 64 hex digits
     rule_count = models.PositiveIntegerField()
-    # The last change of the project's rules that is in it.
-    last_change = models.PositiveBigIntegerField(default=0)
+    # The last change of the project's rules before those it was made for.
+    base = models.PositiveBigIntegerField(default=0)
     created_at = models.DateTimeField()
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
