@@ -64,7 +64,7 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def check(value: object, at: str = "", depth: int = 0) -> None:
     """Refuse what has no canonical spelling."""
-    if depth > MAX_DEPTH:
+    if depth == MAX_DEPTH and isinstance(value, Mapping | list | tuple):
         raise _too_deep(at)
     if isinstance(value, Mapping):
         for key, member in value.items():

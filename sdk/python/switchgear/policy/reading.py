@@ -23,7 +23,7 @@ from switchgear.policy.rules import (
     parameters,
 )
 from switchgear.policy.selectors import FACTS, Comparison, Condition, Selector, Target
-from switchgear.policy.values import READERS, members_of, text, texts, time_text
+from switchgear.policy.values import READERS, SLUG, members_of, text, texts, time_text
 from switchgear.policy.vocabulary import Kind
 
 DAY_S = 86_400.0
@@ -35,16 +35,20 @@ def read_rule(
     document: object, *, strict: bool, at: str = "", now: float | None = None
 ) -> Rule:
     """The rule a document describes, or PolicyError with a pointer that begins `at`."""
-    canonical.check(document, at)
-    fields = mapping(document, at)
     try:
-        rule = _rule(fields, at, strict=strict)
+        canonical.check(document, at)
+        rule = _rule(mapping(document, at), at, strict=strict)
         if strict and now is not None:
             _ends_soon(rule, at, now)
     except PolicyError as error:
-        name = fields.get("id")
-        raise error.within("", rule=name if isinstance(name, str) else None) from None
+        raise error.within("", rule=_name_of(document)) from None
     return rule
+
+
+def _name_of(document: object) -> str | None:
+    """What a refused document says it is called, if that can be said."""
+    name = document.get("id") if isinstance(document, Mapping) else None
+    return name if isinstance(name, str) and SLUG.fullmatch(name) else None
 
 
 def rule_document(rule: Rule) -> dict[str, object]:

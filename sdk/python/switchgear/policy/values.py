@@ -17,7 +17,7 @@ from switchgear.policy.selectors import Target
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _TEXT_MOST = 255
 _LIST_MOST = 100
-_SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DECIMAL = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z"
@@ -144,7 +144,7 @@ def _decimal(value: object, parameter: Parameter, at: str) -> Decimal:
 
 def _slug(value: object, parameter: Parameter, at: str) -> str:
     allowed = 'letters, digits and any of "._-", at most 100, such as "retry-search"'
-    return _fitting(_SLUG, value, at, allowed)
+    return _fitting(SLUG, value, at, allowed)
 
 
 def _time(value: object, parameter: Parameter, at: str) -> float:
