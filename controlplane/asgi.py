@@ -1,7 +1,8 @@
 """The composition root: what the server answers, and in which order it is asked.
 
-Spans never reach Django: the receiver is asked first, then health, then sockets, and
-the rest is pages and REST. Only this module knows all rooms.
+Spans and policy never reach Django: the receiver is asked first, then the service
+plane, then health, then sockets, and the rest is pages and REST. Only this module knows
+all rooms.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
 pages: Any = get_asgi_application()
 
 # Imported after Django is set up: they import models.
-from controlplane import health  # noqa: E402
+from controlplane import health, plane  # noqa: E402
 from controlplane.bounds import bounded  # noqa: E402
 from controlplane.routing import websocket  # noqa: E402
 from ingest import live, receiver, writer  # noqa: E402
@@ -42,6 +43,8 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
     path = scope["path"]
     if path in receiver.PATHS:
         await receiver.app(scope, receive, send)
+    elif path in plane.PATHS:
+        await plane.app(scope, receive, send)
     elif path == "/healthz":
         await health.answer_alive(send)
     elif path == "/readyz":
@@ -67,11 +70,13 @@ async def lifespan(receive: Receive, send: Send) -> None:
         if message["type"] == "lifespan.startup":
             settle_memory()
             live.attach()
+            plane.start()
             # Not with the first export: what an earlier process left is due now.
             writer.start()
             await send({"type": "lifespan.startup.complete"})
         else:
             # No request is running any more; what was accepted is written now.
+            await plane.stop()
             await asyncio.to_thread(writer.drain)
             await send({"type": "lifespan.shutdown.complete"})
             return

@@ -17,14 +17,13 @@ import threading
 from collections.abc import Callable
 from enum import StrEnum
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-import redis
-import redis.asyncio
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +104,8 @@ class Listeners:
                 logger.debug("hints.loop_closed")
 
     async def _hear(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
+        import redis  # as in ``publisher``
+
         while True:
             try:
                 await self._hear_for_a_while(url, loop)
@@ -115,6 +116,8 @@ class Listeners:
     async def _hear_for_a_while(
         self, url: str, loop: asyncio.AbstractEventLoop
     ) -> None:
+        import redis.asyncio  # as in ``publisher``
+
         client = redis.asyncio.from_url(
             url,
             client_name=f"switchgear.hints.{ORIGIN}",
@@ -141,6 +144,8 @@ def _tell_all(hint: Hint) -> None:
 
 
 def publish(url: str, hint: Hint) -> None:
+    import redis  # as in ``publisher``
+
     message = json.dumps([ORIGIN, *hint])
     try:
         publisher(url).publish(channel_name(url), message)
@@ -150,8 +155,13 @@ def publish(url: str, hint: Hint) -> None:
 
 
 @lru_cache
-def publisher(url: str) -> redis.Redis:
-    return redis.Redis.from_url(
+def publisher(url: str) -> Redis:
+    # Imported here: it takes 25 MB, and without REDIS_URL nobody needs it.
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    return Redis.from_url(
         url,
         socket_timeout=PATIENCE_S,
         socket_connect_timeout=PATIENCE_S,

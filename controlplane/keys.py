@@ -14,7 +14,7 @@ import binascii
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -111,6 +111,16 @@ async def aauthenticate(headers: Headers) -> Access | None:
         return None
     digest = digest_of(token)
     return ring.remembered(digest) or await asyncio.to_thread(read_and_close, digest)
+
+
+def usable_digests(digests: Collection[str], scope: str) -> set[str]:
+    """Those whose keys are good for ``scope`` now, whatever memory says."""
+    found = ApiKey.objects.usable(timezone.now()).filter(digest__in=digests)
+    return {
+        digest
+        for digest, scopes in found.values_list("digest", "scopes")
+        if scope in scopes
+    }
 
 
 def presented(request: HttpRequest) -> bool:

@@ -46,16 +46,27 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
-def serve(ports: Sequence[Port], *, started: Callable[[], Any]) -> None:
+def serve(
+    ports: Sequence[Port],
+    *,
+    started: Callable[[], Any],
+    leaving: Callable[[], Any] = lambda: None,
+) -> None:
     """Serve until SIGTERM or SIGINT; the first port is the last to stop.
 
-    So its application's lifespan ends after all requests of every port.
+    So its application's lifespan ends after all requests of every port. ``leaving``
+    runs in the loop before: it ends what would otherwise never end by itself.
     """
     with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
-        runner.run(serve_in_loop(ports, started=started))
+        runner.run(serve_in_loop(ports, started=started, leaving=leaving))
 
 
-async def serve_in_loop(ports: Sequence[Port], *, started: Callable[[], Any]) -> None:
+async def serve_in_loop(
+    ports: Sequence[Port],
+    *,
+    started: Callable[[], Any],
+    leaving: Callable[[], Any],
+) -> None:
     servers = [Server(port) for port in ports]
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -69,6 +80,7 @@ async def serve_in_loop(ports: Sequence[Port], *, started: Callable[[], Any]) ->
     announcing = asyncio.create_task(announce(servers, started))
     await asyncio.wait([stopping, *running], return_when=asyncio.FIRST_COMPLETED)
     announcing.cancel()
+    leaving()
     for server, task in reversed(list(zip(servers, running, strict=True))):
         server.should_exit = True
         await task

@@ -34,6 +34,7 @@ def asked(monkeypatch) -> list[str]:
 
     monkeypatch.setattr(asgi.receiver, "app", stand_in("receiver"))
     monkeypatch.setattr(asgi, "pages", stand_in("pages"))
+    monkeypatch.setattr(asgi.plane, "app", stand_in("plane"))
     monkeypatch.setattr(asgi.health, "answer_alive", stand_in("alive"))
     monkeypatch.setattr(asgi.health, "answer_ready", stand_in("ready"))
     return names
@@ -57,13 +58,17 @@ def test_spans_go_to_the_receiver_alone(asked, path):
 @pytest.mark.parametrize(
     ("path", "room"),
     [
+        ("/v1/policy", "plane"),
+        ("/v1/policy/stream", "plane"),
+        ("/v1/policy/status", "plane"),
+        ("/v1/policy/", "pages"),
         ("/healthz", "alive"),
         ("/readyz", "ready"),
         ("/", "pages"),
         ("/v1/traces/", "pages"),
     ],
 )
-def test_the_rest_goes_to_health_and_pages(asked, path, room):
+def test_the_rest_goes_to_the_plane_to_health_and_to_pages(asked, path, room):
     ask(path)
 
     assert asked == [room]
@@ -71,8 +76,14 @@ def test_the_rest_goes_to_health_and_pages(asked, path, room):
 
 def test_the_server_listens_for_commits_and_drains_the_writer_last(monkeypatch):
     events = []
+
+    async def stopped():
+        events.append("deaf")
+
     monkeypatch.setattr(asgi, "settle_memory", lambda: events.append("settled"))
     monkeypatch.setattr(asgi.live, "attach", lambda: events.append("attached"))
+    monkeypatch.setattr(asgi.plane, "start", lambda: events.append("hearing"))
+    monkeypatch.setattr(asgi.plane, "stop", stopped)
     monkeypatch.setattr(asgi.writer, "start", lambda: events.append("writing"))
     monkeypatch.setattr(asgi.writer, "drain", lambda: events.append("drained"))
     messages = deque([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
@@ -88,8 +99,10 @@ def test_the_server_listens_for_commits_and_drains_the_writer_last(monkeypatch):
     assert events == [
         "settled",
         "attached",
+        "hearing",
         "writing",
         "lifespan.startup.complete",
+        "deaf",
         "drained",
         "lifespan.shutdown.complete",
     ]

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.urls import reverse
 from django.utils.module_loading import import_string
 
-from controlplane import first_run, serving
+from controlplane import first_run, plane, serving
 
 RECEIVER = "ingest.receiver:app"
 PAGES = "controlplane.asgi:application"
@@ -28,7 +28,9 @@ class Command(BaseCommand):
         welcome = first_run.prepare()
         jobs = start_jobs()
         try:
-            serving.serve(ports, started=lambda: self.greet(welcome))
+            serving.serve(
+                ports, started=lambda: self.greet(welcome), leaving=plane.drain
+            )
         finally:
             if jobs is not None:
                 jobs.stop()
