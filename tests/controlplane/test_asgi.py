@@ -80,7 +80,7 @@ def test_the_server_listens_for_commits_and_drains_the_writer_last(monkeypatch):
     async def stopped():
         events.append("deaf")
 
-    monkeypatch.setattr(asgi, "settle_memory", lambda: events.append("settled"))
+    monkeypatch.setattr(asgi, "settle_interpreter", lambda: events.append("settled"))
     monkeypatch.setattr(asgi.live, "attach", lambda: events.append("attached"))
     monkeypatch.setattr(asgi.plane, "start", lambda: events.append("hearing"))
     monkeypatch.setattr(asgi.plane, "stop", stopped)
@@ -111,7 +111,7 @@ def test_the_server_listens_for_commits_and_drains_the_writer_last(monkeypatch):
 def test_what_lives_as_long_as_the_server_is_left_alone_by_the_collector():
     thresholds = gc.get_threshold()
     try:
-        asgi.settle_memory()
+        asgi.settle_interpreter()
 
         assert gc.get_freeze_count() > 0
         assert gc.get_threshold()[0] > thresholds[0]
