@@ -26,6 +26,8 @@ from controlplane.models import Environment, PolicyVersion, Project, RuleChange
 from switchgear.policy.errors import step
 
 MOST_ENVIRONMENTS = 100
+# A file brings revisions along; they must leave room for all edits to come.
+MOST_REV = 1_000_000
 MOST_NAME = {"/environment": 100, "/service": 200}
 
 
@@ -134,6 +136,8 @@ def edits_of_file(session: Session, documents: Sequence[object]) -> list[Edit]:
         if not isinstance(document, Mapping):
             raise PolicyRefused(at, "must be an object")
         edit = read_edit(document, now=session.now, at=at)
+        if edit.rule and edit.rule.rev > MOST_REV:
+            raise PolicyRefused(step(at, "rev"), f"must be at most {MOST_REV}")
         if edit.slug in edits:
             message = f"{edit.slug} is there twice"
             raise PolicyRefused(step(at, "id"), message, edit.slug)
