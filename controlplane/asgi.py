@@ -54,8 +54,8 @@ async def http(scope: Scope, receive: Receive, send: Send) -> None:
         await bounded(pages, scope, receive, send)
 
 
-# How long a thread may keep the interpreter while others wait for it. Ingest keeps two
-# of them busy, and a page needs it dozens of times: at 5 ms each, it took twice as long.
+# How long a thread may keep the interpreter while others wait for it. Ingest keeps
+# two of them busy, and a page needs dozens of turns: 5 ms each, the default, is long.
 TURN_S = 0.001
 
 
