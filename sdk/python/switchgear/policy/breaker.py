@@ -177,8 +177,12 @@ def record(
     chance: float,
 ) -> tuple[Breaker, Turns]:
     """Count one result, if it is of this generation and says something."""
+    turns: Turns = ()
+    if breaker.phase is Phase.HALF_OPEN:
+        # A probe that comes back after its deadline has failed, seen or unseen.
+        breaker, turns = _overdue(breaker, rule, now, chance)
     if admission.generation != breaker.generation:
-        return breaker, ()
+        return breaker, turns
     failed = finding.failure_class in rule.record_failures
     if finding.failure_class in _SILENT and not failed:
         return give_back(breaker, admission), ()

@@ -170,10 +170,9 @@ def _asked_for_s(
     plan: Plan, rule: Retry, result: Result, state: State, now: float
 ) -> float:
     """How long the target wants to be left alone, as far as anybody listens."""
-    said_s = (result.retry_after or 0.0) if rule.respect_retry_after else 0.0
-    if plan.guard is None:
-        return said_s
-    return max(said_s, throttle.left(guarding.throttle_of(plan.guard, state), now))
+    said_s = throttle.said(result.retry_after) if rule.respect_retry_after else None
+    known = guarding.throttle_of(plan.guard, state) if plan.guard else None
+    return max(said_s or 0.0, throttle.left(known, now))
 
 
 def _goes_on(plan: Plan, *events: str | None) -> bool:

@@ -25,6 +25,9 @@ def breaker_of(guard: Guard, state: State) -> breakers.Breaker:
 
 
 def throttle_of(guard: Guard, state: State) -> throttle.Throttle | None:
+    """What the target asked for, unless the operator has taken over."""
+    if guard.rule.operator_state != "automatic":
+        return None
     return cast("throttle.Throttle | None", state.get(guard.throttle))
 
 
@@ -60,7 +63,7 @@ def _blocked(guard: Guard, asked: Asked, book: Book) -> Refusal | None:
 def _throttled(guard: Guard, asked: Asked, book: Book) -> Refusal | None:
     known = throttle_of(guard, book.state)
     left = throttle.left(known, asked.now)
-    if known is None or not left or guard.rule.operator_state != "automatic":
+    if known is None or not left:
         return None
     over = "quota" if known.failure_class == FailureClass.UPSTREAM_QUOTA else "rate"
     again = f"Try again in {in_seconds(left)}."

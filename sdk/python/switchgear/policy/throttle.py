@@ -41,11 +41,17 @@ def throttled(
     now: float,
 ) -> Throttle:
     """The throttle after one more answer of that class; `unsaid_s` if it says not."""
-    asked = unsaid_s if retry_after is None else retry_after
-    until = now + min(max(asked, 0.0), _LONGEST_S[failure_class])
+    asked_s = said(retry_after)
+    wait_s = unsaid_s if asked_s is None else asked_s
+    until = now + min(wait_s, _LONGEST_S[failure_class])
     if throttle is not None and left(throttle, now) >= until - now:
         return throttle
     return Throttle(now, until, failure_class)
+
+
+def said(retry_after: float | None) -> float | None:
+    """What a target said in earnest: not a negative time, and a number at all."""
+    return retry_after if retry_after is not None and retry_after >= 0 else None
 
 
 def left(throttle: Throttle | None, now: float) -> float:
