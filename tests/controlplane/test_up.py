@@ -95,7 +95,8 @@ def test_it_is_one_small_process(server):
     process = psutil.Process(server.process.pid)
 
     assert process.children() == []
-    assert process.memory_info().rss < 150 * 2**20
+    # What it shares with other processes counts in part: pages of the interpreter itself.
+    assert process.memory_full_info().pss < 150 * 2**20
 
 
 def test_it_starts_again_stops_when_asked_and_keeps_quiet_about_the_key(tmp_path):
