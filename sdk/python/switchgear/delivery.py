@@ -46,12 +46,13 @@ class Delivery:
         instance: Mapping[str, str],
         clock: Clock,
         trouble: Trouble,
+        chores: Callable[[], object] = int,
         chance: Callable[[], float] = random,
         timing: Callable[[], float] = monotonic,
     ) -> None:
         self._keeper, self._plane, self._instance = keeper, plane, instance
         self._clock, self._trouble = clock, trouble
-        self._chance, self._timing = chance, timing
+        self._chores, self._chance, self._timing = chores, chance, timing
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._beat_s = _BEAT_S
@@ -127,6 +128,7 @@ class Delivery:
 
     def _tick(self) -> None:
         """What is due by the clock, whether or not there is a stream to wait for."""
+        self._chores()
         if self._keeper.look_back() or self._timing() >= self._next_beat:
             self._report()
         if self._timing() >= self._next_look:

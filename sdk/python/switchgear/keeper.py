@@ -48,10 +48,13 @@ class Keeper:
         holder: Holder,
         cache: Cache | None,
         *,
+        service: str,
+        environment: str,
         trouble: Trouble,
         timing: Callable[[], float],
     ) -> None:
         self._holder, self._cache = holder, cache
+        self._service, self._environment = service, environment
         self._trouble, self._timing = trouble, timing
         self._soaking: tuple[float, bytes] | None = None  # until when, and what
         self.standing = Standing()
@@ -109,6 +112,10 @@ class Keeper:
         return False
 
     def _apply(self, snapshot: Snapshot, body: bytes) -> None:
+        if snapshot.environment != self._environment:
+            raise PolicyError("/environment", f"must be {self._environment}")
+        if snapshot.service not in ("", self._service):
+            raise PolicyError("/service", f"must be {self._service}")
         self._holder.adopt(snapshot)
         self._soaking = self._timing() + SOAK_S, body
         self.standing = self.standing.applied(snapshot.version, snapshot.digest)

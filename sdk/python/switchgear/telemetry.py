@@ -172,7 +172,7 @@ class Trail:
             span.set_attributes(used)
         if failure is not None:
             span.set_attribute("switchgear.failure_class", failure.value)
-            _fail(span, error, failure)
+            _complain(span, error or failure.value)
             if error is not None:
                 span.record_exception(error)
         span.end()
@@ -182,21 +182,17 @@ class Trail:
         self.span.add_event(name, values)
 
     @_harmless
-    def ended(
-        self,
-        said: Values,
-        failure: FailureClass | None,
-        error: BaseException | None,
-    ) -> None:
+    def ended(self, said: Values, complaint: BaseException | str | None) -> None:
         """The call is over."""
         self.span.set_attributes(said)
-        if failure is not None:
-            _fail(self.span, error, failure)
+        if complaint is not None:
+            _complain(self.span, complaint)
         self.span.end()
 
 
-def _fail(span: Span, error: BaseException | None, failure: FailureClass) -> None:
-    kind = type(error).__qualname__ if error is not None else failure.value
+def _complain(span: Span, complaint: BaseException | str) -> None:
+    raised = isinstance(complaint, BaseException)
+    kind = type(complaint).__qualname__ if raised else str(complaint)
     span.set_attribute("error.type", kind)
-    described = str(error)[:_MESSAGE_LIMIT] if error is not None else failure.value
+    described = str(complaint)[:_MESSAGE_LIMIT]
     span.set_status(trace.Status(trace.StatusCode.ERROR, described))
