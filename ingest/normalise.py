@@ -16,7 +16,7 @@ from ingest.dialects import attributes, categories, identity, plan, subject
 from ingest.dialects.events import NOTHING, told
 from ingest.dialects.readers import word
 from ingest.dialects.source import Reading, Source
-from ingest.dialects.tries import tries
+from ingest.dialects.tries import SILENCE, Tries, tries
 from ingest.dialects.verdict import FINE, judge, may_tell
 from ingest.records import Span
 
@@ -46,27 +46,24 @@ def normalise(request: Any, reading: Reading, *, received_ns: int) -> Normalised
     done = Normalised()
     for resource_spans in request.resource_spans:
         values = resource_spans.resource.attributes
+        service = _first(values, attributes.SERVICE) or UNNAMED_SERVICE
         environment = _first(values, attributes.ENVIRONMENT)
-        common = {
-            "received_ns": received_ns,
-            "service": _first(values, attributes.SERVICE) or UNNAMED_SERVICE,
-            "environment": environment or DEFAULT_ENVIRONMENT,
-            "tenant_resource": _first(values, attributes.RESOURCE_TENANT),
-            "future": False,
-        }
+        tenant = None
+        if reading.tenant is None:
+            tenant = _first(values, attributes.RESOURCE_TENANT)
         for scope_spans in resource_spans.scope_spans:
             scope = scope_spans.scope.name
-            native = scope.startswith(categories.NATIVE_SCOPES)
             source = Source(
                 reading=reading,
                 dictionary=plan.dictionary(reading.tenant_keys),
                 received_ns=received_ns,
                 latest_ns=received_ns + FUTURE_NS,
+                service=service,
                 environment=environment,
+                tenant=tenant,
                 scope=scope,
-                native=native,
+                native=scope.startswith(categories.NATIVE_SCOPES),
                 milliseconds=scope in categories.MILLISECOND_SCOPES,
-                common=common | {"native": native},
             )
             _take(scope_spans.spans, source, done)
     return done
@@ -118,57 +115,62 @@ def _span(message: Any, source: Source) -> Span:
     values, events, status = message.attributes, message.events, message.status
     known = source.dictionary.plan(values)
     category = identity.category(message, known, values)
-    fields = _given(message, values, events, source)
-    facts: dict[str, Any] = {}
-    own, asked = known.steps[category]
-    plan.read(own, values, fields)
-    plan.read(asked, values, facts)
+    facts = known.reads[category](values)
     heard = told(events) if len(events) else NOTHING
-    went = FINE
+    went, tried = FINE, SILENCE
     if (
         known.tells_failure
         or status.code == _STATUS_ERROR
         or heard.exception_type
-        or may_tell(facts.get("result"))
+        or may_tell(facts.result)
     ):
         went = judge(category, facts, status, heard, source.scope)
-        if went is not FINE:
-            fields["failed"] = True
-            fields["failure_class"] = went.failure_class
-            fields["message"] = went.message
-            fields["refusal_reason"] = went.refusal
     if known.tells_attempts or heard.retries:
         tried = tries(category, facts, heard)
-        fields["attempts"], fields["numbered"], fields["backoff_us"] = tried
-    if source.environment is None and "environment_said" in facts:
-        fields["environment"] = facts["environment_said"]
-    if source.reading.tenant is not None:
-        _bind(fields, source.reading.tenant)
-    subject.describe(
-        subject.Seen(message, values, known, category, fields, facts, heard, source)
-    )
-    return Span(**fields)
-
-
-def _given(message: Any, values: Any, events: Any, source: Source) -> dict[str, Any]:
-    """What needs no dialect."""
-    fields = source.common.copy()
-    fields["trace_id"] = message.trace_id
-    fields["span_id"] = message.span_id
-    fields["weight"] = len(values) + len(events)
-    parent_id = message.parent_span_id
-    fields["parent_id"] = parent_id if parent_id != _NO_SPAN_ID else b""
-    start_ns = message.start_time_unix_nano
-    end_ns = message.end_time_unix_nano
-    if start_ns > source.latest_ns or end_ns > source.latest_ns:
-        fields["future"] = True
+    start_ns, end_ns = message.start_time_unix_nano, message.end_time_unix_nano
+    future = start_ns > source.latest_ns or end_ns > source.latest_ns
+    if future:
         start_ns, end_ns = min(start_ns, _LAST_NS), min(end_ns, _LAST_NS)
-    fields["start_ns"], fields["end_ns"] = start_ns, end_ns
-    return fields
+    # fmt: off
+    draft = subject.Draft(
+        message, values, known, facts, heard, went, source,
+        start_ns, end_ns, future, category,
+    )
+    # fmt: on
+    subject.describe(draft)
+    return _record(draft, tried, weight=len(values) + len(events))
 
 
-def _bind(fields: dict[str, Any], tenant: str) -> None:
-    """A key that is bound to a tenant speaks for it alone."""
-    fields["tenant"] = tenant
-    fields.pop("tenant_copy", None)
-    fields["tenant_resource"] = None
+def _record(draft: subject.Draft, tried: Tries, weight: int) -> Span:
+    """Everything in its place of ``Span``; by name it would take a microsecond more."""
+    message, source, facts, went = draft.message, draft.source, draft.facts, draft.went
+    parent_id = message.parent_span_id
+    bound = source.reading.tenant
+    if bound is not None:
+        # A key that is bound to a tenant speaks for it alone.
+        facts.tenant, facts.tenant_copy = bound, None
+    # fmt: off
+    return Span(
+        message.trace_id, message.span_id,
+        parent_id if parent_id != _NO_SPAN_ID else b"",
+        draft.start_ns, draft.end_ns, source.received_ns, weight, draft.category,
+        # Who and where
+        source.service,
+        source.environment or facts.environment_said or DEFAULT_ENVIRONMENT,
+        draft.name, facts.provider, facts.server, facts.agent,
+        facts.tenant, facts.tenant_copy, source.tenant, facts.session, facts.user,
+        # Identity of what it did
+        draft.call_id, draft.arguments, draft.response_id,
+        # How it went
+        went.failed, went.failure_class, went.message, went.refusal,
+        facts.outcome, facts.decision, draft.fallbacks,
+        # Evidence about attempts
+        tried.attempts, tried.numbered, tried.backoff_us, draft.model_attempt,
+        # Model calls
+        facts.response_model, draft.usage, draft.unpriced, draft.ttft_us,
+        source.native, draft.cache_hit,
+        # Rules in force
+        facts.policy_version, facts.rule, facts.lease,
+        draft.future,
+    )
+    # fmt: on

@@ -15,12 +15,9 @@ TRACELOOP = "traceloop.association.properties."
 
 
 class Field(NamedTuple):
-    """One thing we want to know of a span, and where senders put it.
+    """One thing we want to know of a span, and where senders put it."""
 
-    A field with the name of a field of ``records.Span`` goes there as it is.
-    """
-
-    name: str
+    name: str  # of a field of ``facts.Facts``
     reader: str  # a name of ``readers.READERS``
     keys: tuple[str, ...]
 
@@ -264,7 +261,6 @@ TOOL = (
 NETWORK = (
     Field("method", "word", ("http.request.method", "http.method")),
     Field("url", "text", ("url.full", "http.url", "http.route", "url.path")),
-    Field("rpc_method", "word", ("rpc.method",)),
 )
 
 # Read once per resource.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from ingest.dialects.categories import (
     EVENT_BACKOFF_S,
@@ -17,7 +19,7 @@ from ingest.dialects.readers import number, string, text
 _EVENTS_READ = 1000
 
 
-class Told(NamedTuple):
+class Told(msgspec.Struct, frozen=True, gc=False):
     """The events of one span, understood."""
 
     exception_type: str | None = None

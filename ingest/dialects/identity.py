@@ -15,6 +15,7 @@ from ingest.records import Category
 
 _SERVER, _CLIENT, _PRODUCER = 2, 3, 4
 _NOTHING = b""
+_BLANK_8, _BLANK_16 = blake2b(digest_size=8), blake2b(digest_size=16)
 _decode = msgspec.json.Decoder().decode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
@@ -24,8 +25,9 @@ def category(span: Any, plan: Plan, attributes: Any) -> Category:
     for key, values in plan.kinds:
         said = attributes[key].string_value
         found = values.get(said)
-        if found is None:
-            found = values.get(said.lower())
+        if found is not None:
+            return found
+        found = values.get(said.lower())
         if found is not None:
             return found
     name = span.name
@@ -76,18 +78,23 @@ def agent_name(span_name: str, *, native: bool) -> str:
 def call_id(said: str | None) -> bytes:
     if not said or said in categories.NO_ID:
         return _NOTHING
-    return blake2b(said.encode(), digest_size=8).digest()
+    return _hashed(_BLANK_8, said.encode())
 
 
 def response_id(said: str | None) -> bytes:
-    return blake2b(said.encode(), digest_size=16).digest() if said else _NOTHING
+    return _hashed(_BLANK_16, said.encode()) if said else _NOTHING
 
 
 def arguments(said: Any, key: bytes) -> bytes:
     """Equal for equal arguments however they were written; tells nobody which."""
-    keyed = _keyed(key).copy()
-    keyed.update(_canonical(said))
-    return keyed.digest()
+    return _hashed(_keyed(key), _canonical(said))
+
+
+def _hashed(blank: blake2b, text: bytes) -> bytes:
+    # Copying a hash takes a third of the time of making one.
+    copied = blank.copy()
+    copied.update(text)
+    return copied.digest()
 
 
 @lru_cache(maxsize=1024)

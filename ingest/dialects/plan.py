@@ -1,21 +1,34 @@
-"""Which keys of a span to read, in which order: worked out once per set of keys.
+"""How to read a span, worked out once per set of keys and per category.
 
 Spans of one sender carry the same few sets of keys, so the lookup of every key in the
-table of aliases is done for the first of them and remembered.
+tables of aliases is done for the first of them and remembered. What is remembered is a
+function that makes the ``Facts``, written and compiled here: for a span with three
+known keys it is
+
+    lambda values: Facts(word(values["tenant.id"]), None, ..., count(values["..."]))
+
+with an expression in the place of every field that one of the keys may tell.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from ingest.dialects import attributes, model_attributes
 from ingest.dialects.attributes import Field
 from ingest.dialects.categories import CATEGORIES, PRESENT
-from ingest.dialects.readers import READERS, Reader, in_document
-from ingest.records import Category, Span
+from ingest.dialects.facts import Facts
+from ingest.dialects.readers import READERS, in_document
+from ingest.records import Category
 
 _PLANS_KEPT = 4096
+# Somebody may send ever new keys that we do not know, many and long ones.
+_SETS_KEPT = 1024
+_KEYS_OF_A_SET = 64
+_LENGTH_OF_A_SET = 4096
 
 # What is read of a span of each category, beside who, policy and failure.
 _TOOL = (
@@ -44,19 +57,29 @@ _BY_CATEGORY: dict[Category, tuple[Field, ...]] = {
 }
 _COMMON = attributes.WHO + attributes.POLICY + attributes.REFUSAL + attributes.FAILURE
 
-_OWN = frozenset(Span.__struct_fields__)
-
 _ALL = tuple(
     {field.name: field for group in _BY_CATEGORY.values() for field in group}.values()
 )
 
-
-# Field, how and where to read it, and where next when there is no usable value. A bare
-# tuple, because unpacking a named one takes three times as long.
-Step: TypeAlias = tuple[str, Reader, str, tuple[tuple[str, Reader], ...]]
+Read: TypeAlias = Callable[[Any], Facts]
 
 
-class Plan(NamedTuple):
+class _Reads(dict[Category, Read]):
+    """The function for each category, compiled when the first such span comes."""
+
+    def __init__(self, keys: frozenset[str], tenant_keys: tuple[str, ...]) -> None:
+        super().__init__()
+        self._keys = keys
+        self._tenant_keys = tenant_keys
+
+    def __missing__(self, category: Category) -> Read:
+        fields = _COMMON + _BY_CATEGORY[category]
+        read = self[category] = _compiled(fields, self._keys, self._tenant_keys)
+        return read
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
     """How to read every span that has exactly these known keys."""
 
     kinds: tuple[tuple[str, dict[str, Category]], ...]
@@ -65,8 +88,7 @@ class Plan(NamedTuple):
     tells_failure: bool
     tells_attempts: bool
     tells_usage: bool
-    # By category: what stands in the record as it is read, and the rest.
-    steps: tuple[tuple[tuple[Step, ...], tuple[Step, ...]], ...]
+    reads: _Reads
 
 
 class Dictionary:
@@ -74,22 +96,31 @@ class Dictionary:
 
     def __init__(self, tenant_keys: tuple[str, ...]) -> None:
         self._tenant_keys = tenant_keys
-        self._plans: dict[tuple[str, ...], Plan] = {}
+        self._by_keys: dict[tuple[str, ...], Plan] = {}
+        self._by_known: dict[frozenset[str], Plan] = {}
         aliases = tenant_keys + tuple(k for field in _COMMON + _ALL for k in field.keys)
         keys = {alias.partition("#")[0] for alias in aliases}
-        self._known = keys.union(CATEGORIES, PRESENT).__contains__
+        self._known = frozenset(keys).union(CATEGORIES, PRESENT)
 
     def plan(self, attributes: Any) -> Plan:
         """The plan for a span's attributes; each key is looked at once."""
-        keys = tuple(filter(self._known, attributes))
-        found = self._plans.get(keys)
+        keys = tuple(attributes)
+        return self._by_keys.get(keys) or self._new(keys)
+
+    def _new(self, keys: tuple[str, ...]) -> Plan:
+        known = self._known.intersection(keys)
+        found = self._by_known.get(known)
         if found is None:
-            if len(self._plans) >= _PLANS_KEPT:
-                self._plans.clear()  # somebody invents keys; forgetting is cheap
-            found = self._plans[keys] = self._compile(frozenset(keys))
+            if len(self._by_known) >= _PLANS_KEPT:
+                self._by_known.clear()  # forgetting is cheap
+            found = self._by_known[known] = self._plan(known)
+        if len(keys) <= _KEYS_OF_A_SET and sum(map(len, keys)) <= _LENGTH_OF_A_SET:
+            if len(self._by_keys) >= _SETS_KEPT:
+                self._by_keys.clear()
+            self._by_keys[keys] = found
         return found
 
-    def _compile(self, keys: frozenset[str]) -> Plan:
+    def _plan(self, keys: frozenset[str]) -> Plan:
         return Plan(
             kinds=tuple(
                 (key, values) for key, values in CATEGORIES.items() if key in keys
@@ -98,54 +129,56 @@ class Dictionary:
             tells_failure=_any(attributes.FAILURE + attributes.REFUSAL, keys),
             tells_attempts=_any(attributes.ATTEMPTS, keys),
             tells_usage=_any(model_attributes.MODEL, keys),
-            steps=tuple(
-                self._steps(_COMMON + _BY_CATEGORY[category], keys)
-                for category in Category
-            ),
+            reads=_Reads(keys, self._tenant_keys),
         )
-
-    def _steps(
-        self, fields: tuple[Field, ...], keys: frozenset[str]
-    ) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
-        found: dict[str, Step] = {}
-        for field in fields:
-            aliases = field.keys
-            if field.name == "tenant":
-                aliases = self._tenant_keys + aliases
-            readers = [
-                (key, _reader(field.reader, path))
-                for key, _, path in (alias.partition("#") for alias in aliases)
-                if key in keys
-            ]
-            if readers:
-                (key, read), *others = readers
-                found[field.name] = (field.name, read, key, tuple(others))
-        own = tuple(step for name, step in found.items() if name in _OWN)
-        return own, tuple(step for name, step in found.items() if name not in _OWN)
 
 
 def _any(fields: tuple[Field, ...], keys: frozenset[str]) -> bool:
     return any(key.partition("#")[0] in keys for field in fields for key in field.keys)
 
 
-def read(steps: tuple[Step, ...], values: Any, into: dict[str, Any]) -> None:
-    """For every field the first alias with a usable value."""
-    for field, reader, key, others in steps:
-        found = reader(values[key])
-        if found is None:
-            for other, other_reader in others:
-                found = other_reader(values[other])
-                if found is not None:
-                    break
-            else:
-                continue
-        into[field] = found
+def _compiled(
+    fields: tuple[Field, ...], keys: frozenset[str], tenant_keys: tuple[str, ...]
+) -> Read:
+    """The function for spans with these keys, of whose fields these are read."""
+    names: dict[str, Any] = {"Facts": Facts}
+    told = {}
+    for field in fields:
+        aliases = field.keys
+        if field.name == "tenant":
+            aliases = tenant_keys + aliases
+        found = [
+            _expression(field.reader, key, path, names)
+            for key, _, path in (alias.partition("#") for alias in aliases)
+            if key in keys
+        ]
+        if found:
+            told[field.name] = _first(found)
+    places = ", ".join(told.get(name, "None") for name in Facts.__struct_fields__)
+    # Nothing in it comes from a sender: keys are those of the tables.
+    read: Read = eval(f"lambda values: Facts({places})", names)  # noqa: S307
+    return read
+
+
+def _expression(reader: str, key: str, path: str, names: dict[str, Any]) -> str:
+    """Reads one alias; ``None`` when it has no usable value."""
+    value = f"values[{key!r}]"
+    if path:
+        name = f"in_document_{len(names)}"
+        names[name] = in_document(reader, tuple(path.split(".")))
+        return f"{name}({value})"
+    names[reader] = READERS[reader]
+    return f"{reader}({value})"
+
+
+def _first(expressions: list[str]) -> str:
+    """The first that is not ``None``."""
+    *others, found = expressions
+    for other in reversed(others):
+        found = f"(found if (found := {other}) is not None else {found})"
+    return found
 
 
 @lru_cache(maxsize=256)
 def dictionary(tenant_keys: tuple[str, ...]) -> Dictionary:
     return Dictionary(tenant_keys)
-
-
-def _reader(name: str, path: str) -> Reader:
-    return in_document(name, tuple(path.split("."))) if path else READERS[name]

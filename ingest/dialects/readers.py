@@ -29,6 +29,7 @@ _NUMERIC_LIMIT = 64
 _WORDS_KEPT = 16_384
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _words: dict[str, str] = {}  # as written -> understood
+_known_word = _words.get
 _decode_json = msgspec.json.Decoder().decode
 
 
@@ -116,8 +117,8 @@ def as_number(value: Any) -> int | float | None:
 def text(value: Value) -> str | None:
     """Short text; JSON-quoted scalars lose their quotes."""
     found: str = value.string_value
-    # Above the quote there is neither space nor control character nor nothing.
-    if found[:1] > '"' and len(found) <= WORD_LIMIT and "\0" not in found:
+    # Below it are space, control characters, the quote, and nothing at all.
+    if found >= "#" and len(found) <= WORD_LIMIT and "\0" not in found:
         return found
     return _odd_text(value, found)
 
@@ -133,7 +134,7 @@ def _odd_text(value: Value, found: str) -> str | None:
 
 def word(value: Value) -> str | None:
     """Text that repeats from span to span, understood and kept once."""
-    return _words.get(value.string_value) or _new_word(value)
+    return _known_word(value.string_value) or _new_word(value)
 
 
 def _new_word(value: Value) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from ingest.dialects.plan import Dictionary
 from ingest.prices import PriceBook
@@ -29,8 +28,9 @@ class Source:
     dictionary: Dictionary
     received_ns: int
     latest_ns: int  # a time beyond is in the future
+    service: str
     environment: str | None
+    tenant: str | None  # of the resource, the last to be asked
     scope: str
     native: bool
     milliseconds: bool
-    common: dict[str, Any]  # fields of the record that are the same for all

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import msgspec
 
 from ingest.dialects.events import Told
+from ingest.dialects.facts import Facts
 from ingest.records import Category
 
-_ORDINAL = frozenset({"attempt", "celery_retries"})
 ATTEMPTS_LIMIT = 10_000
 _DAY_US = 86_400_000_000
 
 
-class Tries(NamedTuple):
+class Tries(msgspec.Struct, frozen=True, gc=False):
     """``attempts`` 0 is silence; ``numbered``: it is the ordinal of this try."""
 
     attempts: int = 0
@@ -20,27 +20,29 @@ class Tries(NamedTuple):
     backoff_us: int | None = None
 
 
-def tries(category: Category, facts: dict[str, Any], told: Told) -> Tries:
+SILENCE = Tries()
+
+
+def tries(category: Category, facts: Facts, told: Told) -> Tries:
     """The largest count any evidence gives, never a sum."""
-    counts = [facts.get("attempt", 0), facts.get("attempts_total", 0)]
-    counts += [
-        facts[name] + 1 for name in ("celery_retries", "resends") if name in facts
-    ]
+    counts = [facts.attempt or 0, facts.attempts_total or 0]
+    counts += [n + 1 for n in (facts.celery_retries, facts.resends) if n is not None]
     if told.retries:
         counts.append(told.retries + 1)
     return Tries(
         attempts=min(max(counts), ATTEMPTS_LIMIT),
-        numbered=not _ORDINAL.isdisjoint(facts)
-        or (category is Category.HTTP and "resends" in facts),
+        numbered=facts.attempt is not None
+        or facts.celery_retries is not None
+        or (category is Category.HTTP and facts.resends is not None),
         backoff_us=_backoff(facts, told),
     )
 
 
-def _backoff(facts: dict[str, Any], told: Told) -> int | None:
-    if "backoff_ms" in facts:
-        waited = facts["backoff_ms"] * 1e3
-    elif "backoff_s" in facts:
-        waited = facts["backoff_s"] * 1e6
+def _backoff(facts: Facts, told: Told) -> int | None:
+    if facts.backoff_ms is not None:
+        waited = facts.backoff_ms * 1e3
+    elif facts.backoff_s is not None:
+        waited = facts.backoff_s * 1e6
     elif told.backoff_s is not None:
         waited = told.backoff_s * 1e6
     else:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from ingest.dialects import failures
 from ingest.dialects.categories import EXCEPTION_IS_FAILURE_SCOPES
 from ingest.dialects.events import Told
+from ingest.dialects.facts import Facts
 from ingest.dialects.readers import document
 from ingest.records import Category
 from switchgear.policy.vocabulary import FailureClass, RefusalReason
@@ -25,7 +28,7 @@ _REFINED = frozenset(general for general, _, _ in failures.REFINEMENTS)
 _CLIENT_ERRORS, _SERVER_ERRORS, _CODES_END = 400, 500, 600
 
 
-class Verdict(NamedTuple):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """``failure_class`` is set when failed; a refusal is nobody's failure."""
 
     failed: bool = False
@@ -45,7 +48,7 @@ def may_tell(result: str | None) -> bool:
 
 
 def judge(
-    category: Category, facts: dict[str, Any], status: Any, told: Told, scope: str
+    category: Category, facts: Facts, status: Any, told: Told, scope: str
 ) -> Verdict:
     """The verdict over a span that may have failed."""
     result_class = _result(facts) if category is Category.TOOL else None
@@ -70,31 +73,31 @@ def judge(
     )
 
 
-def _says_failed(category: Category, facts: dict[str, Any]) -> bool:
-    if "error_type" in facts or "own_class" in facts or facts.get("told_failed"):
+def _says_failed(category: Category, facts: Facts) -> bool:
+    if facts.error_type is not None or facts.own_class is not None:
         return True
-    if facts.get("level") == "ERROR":
+    if facts.told_failed or facts.level == "ERROR":
         return True
-    if facts.get("told_status", "").lower() in failures.FAILED_WORDS:
+    if (facts.told_status or "").lower() in failures.FAILED_WORDS:
         return True
-    if facts.get("rpc_code", "0") not in failures.RPC_SUCCESS:
+    if facts.rpc_code is not None and facts.rpc_code not in failures.RPC_SUCCESS:
         return True
-    return category is Category.HTTP and facts.get("status_code", 0) >= _CLIENT_ERRORS
+    return category is Category.HTTP and (facts.status_code or 0) >= _CLIENT_ERRORS
 
 
-def _refusal(facts: dict[str, Any], told: Told) -> RefusalReason | None:
-    said = _REFUSAL_REASONS.get(facts.get("refusal", ""))
+def _refusal(facts: Facts, told: Told) -> RefusalReason | None:
+    said = _REFUSAL_REASONS.get(facts.refusal or "")
     if said:
         return said
-    for name in (told.exception_type, facts.get("error_type")):
+    for name in (told.exception_type, facts.error_type):
         if name and (reason := failures.REFUSALS.get(_last_segment(name))):
             return reason
     return None
 
 
-def _result(facts: dict[str, Any]) -> FailureClass | None:
+def _result(facts: Facts) -> FailureClass | None:
     """What a tool's own answer says; one that merely mentions errors says nothing."""
-    result = facts.get("result")
+    result = facts.result
     if not result:
         return None
     if failures.TIMEOUT_RESULT.match(result):
@@ -113,7 +116,7 @@ def _result(facts: dict[str, Any]) -> FailureClass | None:
 
 def _failure(
     category: Category,
-    facts: dict[str, Any],
+    facts: Facts,
     status: Any,
     told: Told,
     result_class: FailureClass | None,
@@ -140,24 +143,24 @@ def _failure(
     return found
 
 
-def _told_class(facts: dict[str, Any]) -> FailureClass | None:
+def _told_class(facts: Facts) -> FailureClass | None:
     """The class in so many words."""
-    if facts.get("failure_stage", "").startswith("validation"):
+    if (facts.failure_stage or "").startswith("validation"):
         return FailureClass.INVALID_REQUEST
-    if facts.get("told_status", "").lower() == failures.REVOKED:
+    if (facts.told_status or "").lower() == failures.REVOKED:
         return FailureClass.CANCELLED
-    return _FAILURE_CLASSES.get(facts.get("own_class", ""))
+    return _FAILURE_CLASSES.get(facts.own_class or "")
 
 
-def _account(facts: dict[str, Any], status: Any, told: Told) -> str:
+def _account(facts: Facts, status: Any, told: Told) -> str:
     """All that is said about the failure."""
-    said = told.exception_message, status.message[:2000], facts.get("error_message")
+    said = told.exception_message, status.message[:2000], facts.error_message
     return " ".join(filter(None, said))
 
 
-def _type_names(facts: dict[str, Any], told: Told) -> list[str]:
-    names = [told.exception_type, facts.get("error_type")]
-    if reason := facts.get("retry_reason"):
+def _type_names(facts: Facts, told: Told) -> list[str]:
+    names = [told.exception_type, facts.error_type]
+    if reason := facts.retry_reason:
         names += _RETRY_REASON.findall(reason)[:1]
     return [_last_segment(name) for name in names if name]
 
@@ -183,12 +186,12 @@ def _by_type(names: list[str]) -> FailureClass | None:
     )
 
 
-def _by_code(facts: dict[str, Any], names: list[str], said: str) -> FailureClass | None:
-    rpc = facts.get("rpc_code")
+def _by_code(facts: Facts, names: list[str], said: str) -> FailureClass | None:
+    rpc = facts.rpc_code
     for code in (rpc, *names):
         if code in failures.RPC_CODES and (code == rpc or code.startswith("-")):
             return failures.RPC_CODES[code]
-    codes = [facts.get("status_code"), *(int(n) for n in names if n.isdecimal())]
+    codes = [facts.status_code, *(int(n) for n in names if n.isdecimal())]
     hinted = any(hint in said for hint in failures.CODE_HINTS)
     if hinted and (match := failures.CODE_IN_TEXT.search(said)):
         codes.append(int(next(filter(None, match.groups()))))
@@ -206,14 +209,14 @@ def _status_class(code: int) -> FailureClass | None:
     return FailureClass.SERVER_ERROR if _SERVER_ERRORS <= code < _CODES_END else None
 
 
-def _message(facts: dict[str, Any], status: Any, told: Told) -> str | None:
+def _message(facts: Facts, status: Any, told: Told) -> str | None:
     """The first line of the best account there is."""
     for said in (
         told.exception_message,
-        facts.get("error_message"),
+        facts.error_message,
         status.message,
-        facts.get("retry_reason"),
-        facts.get("result"),
+        facts.retry_reason,
+        facts.result,
     ):
         if said and (line := said.lstrip().partition("\n")[0][:MESSAGE_LIMIT].rstrip()):
             return str(line).replace("\0", "\ufffd")

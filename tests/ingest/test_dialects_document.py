@@ -7,6 +7,7 @@ from pathlib import Path
 from ingest.dialects import attributes, model_attributes
 from ingest.dialects.attributes import Field
 from ingest.dialects.categories import CATEGORIES, PRESENT
+from ingest.dialects.facts import Facts
 
 PAGE = Path(__file__).parents[2] / "docs" / "attributes.md"
 GROUPS = {
@@ -53,6 +54,12 @@ def test_every_key_that_tells_a_category_is_documented_in_order():
 
     assert row("by its value", CATEGORIES) in page, row("by its value", CATEGORIES)
     assert row("by being there", PRESENT) in page, row("by being there", PRESENT)
+
+
+def test_every_field_that_is_read_is_a_fact_and_every_fact_is_read():
+    read = {field.name for fields in GROUPS.values() for field in fields}
+
+    assert read == set(Facts.__struct_fields__)
 
 
 def test_no_key_is_written_twice_for_one_field():

@@ -178,6 +178,7 @@ def test_every_source_of_a_tenant_keeps_its_rank():
     [
         ("customer", {"customer": "acme", "tenant.id": "globex"}),
         ("tags#team", {"tags": '{"team": "acme"}', "tenant.id": "globex"}),
+        ('it\'s \\"my" {team}\n', {'it\'s \\"my" {team}\n': "acme", "tenant": "b"}),
     ],
 )
 def test_a_configured_tenant_key_goes_first(key, attributes):
@@ -371,3 +372,20 @@ def test_invented_keys_do_not_grow_the_memory_for_ever(monkeypatch):
     ]
 
     assert names == ["acme"] * 4
+
+
+def test_invented_keys_beside_known_ones_do_not_grow_the_memory_for_ever(monkeypatch):
+    monkeypatch.setattr("ingest.dialects.plan._SETS_KEPT", 2)
+
+    names = [tool({"tenant.id": "acme", f"key.{n}": 1}).tenant for n in range(5)]
+
+    assert names == ["acme"] * 5
+
+
+@pytest.mark.parametrize(
+    "others", [[f"key.{n}" for n in range(200)], ["long" * 2000]], ids=["many", "long"]
+)
+def test_a_span_with_too_many_keys_to_remember_is_read_like_any_other(others):
+    said = {"tenant.id": "acme", **dict.fromkeys(others, "x")}
+
+    assert [tool(said).tenant for _ in range(2)] == ["acme", "acme"]
