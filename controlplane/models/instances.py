@@ -39,7 +39,7 @@ class Instance(models.Model):
     )
     environment = models.CharField(max_length=100)
     service = models.CharField(max_length=200)
-    uid = models.CharField(max_length=100)
+    uid = models.CharField(max_length=200)
     boot_id = models.CharField(max_length=100, blank=True)
     sdk = models.CharField(max_length=100, blank=True)
     # None until it says anything about a version.
