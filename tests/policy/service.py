@@ -19,7 +19,9 @@ from switchgear.policy.decision import (
 from switchgear.policy.facts import CallFacts
 from switchgear.policy.matching import Policy
 from switchgear.policy.precedence import Index
+from switchgear.policy.reading import read_selector
 from switchgear.policy.rules import Rule
+from switchgear.policy.selectors import Selector
 from switchgear.policy.state import Changes, Transition
 from switchgear.policy.vocabulary import FailureClass
 
@@ -28,6 +30,10 @@ SERVER_ERROR = FailureClass.SERVER_ERROR
 
 def facts(target: str = "search", kind: str = "tool", **more: Any) -> CallFacts:
     return CallFacts(kind, target, "checkout", **more)
+
+
+def only(**conditions: Any) -> Selector:
+    return read_selector(conditions)
 
 
 class Service:
