@@ -149,7 +149,13 @@ SPECTACULAR_SETTINGS = {
         "Lists are `{items, next}`; a page may be short, even empty, while `next` is "
         "not null."
     ),
-    "TAGS": [{"name": "Read", "description": "Figures, calls, and who they are of"}],
+    "TAGS": [
+        {"name": "Read", "description": "Figures, calls, and who they are of"},
+        {
+            "name": "Policy",
+            "description": "Rules and versions; to edit needs `write`",
+        },
+    ],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     # Choices stand where they are used, and need no names of their own.
     "POSTPROCESSING_HOOKS": [],

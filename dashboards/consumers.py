@@ -22,9 +22,8 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.contrib.auth import get_user_model
 
 from controlplane.scope import scope_of_socket
-from dashboards import address
+from dashboards import address, rollout
 from dashboards.address import BadAddress
-from dashboards.policy import rollout
 from dashboards.streams import Look, Stream, TooManyViews, hub
 
 logger = logging.getLogger(__name__)

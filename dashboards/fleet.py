@@ -1,4 +1,4 @@
-"""The instances of a project, known by their spans, by what they say of policy, or both.
+"""The instances of a project, known by their spans, their policy, or by both.
 
 A resource's ``service.instance.id`` and the ``instance_uid`` of a status are the same
 word for the same process: rows that share service, environment and it are one.

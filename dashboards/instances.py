@@ -22,9 +22,8 @@ from controlplane.convergence import (
     convergence,
 )
 from controlplane.scope import Scope
-from dashboards import fleet
+from dashboards import fleet, rollout
 from dashboards.fleet import SECOND_NS, Member
-from dashboards.policy import rollout
 from dashboards.shell import Context, page, shell
 from dashboards.wording import plural
 from ingest.queries import inventory

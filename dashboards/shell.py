@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 from urllib.parse import urlencode
 
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -16,8 +17,8 @@ from django.views.decorators.http import require_POST
 
 from controlplane.models import Environment, Project
 from controlplane.scope import Scope, scoped
+from dashboards import rollout
 from dashboards.address import BadAddress
-from dashboards.policy import rollout
 
 P = ParamSpec("P")
 Page = Callable[Concatenate[HttpRequest, Scope, P], HttpResponse]
@@ -57,6 +58,12 @@ def edit(view: Page[P]) -> Callable[Concatenate[HttpRequest, P], Any]:
         return view(request, scope, *args, **kwargs)
 
     return done
+
+
+def member(request: HttpRequest) -> User:
+    """Who clicked; pages and buttons are for users only."""
+    assert isinstance(request.user, User)  # noqa: S101  ``page`` let nobody else in
+    return request.user
 
 
 def shell(request: HttpRequest, scope: Scope, *, current: str) -> Context:

@@ -24,11 +24,10 @@ from django.utils import timezone
 
 from controlplane import hints
 from controlplane.hints import Hint, Topic
-from dashboards import panels
+from dashboards import panels, rollout
 from dashboards.address import View
 from dashboards.live import Journal
-from dashboards.policy import rollout
-from dashboards.policy.rollout import Rollout
+from dashboards.rollout import Rollout
 from ingest import live as announcements
 
 logger = logging.getLogger(__name__)

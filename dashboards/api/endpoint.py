@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from drf_spectacular.openapi import AutoSchema
@@ -29,6 +29,7 @@ PROJECT = OpenApiParameter(
 Item = TypeVar("Item")
 View = TypeVar("View", bound=Callable[..., Response])
 JSON = dict[str, Any]
+Answers = Serializer[Any] | dict[Any, Any]
 
 
 class Endpoint(APIView):
@@ -76,11 +77,17 @@ def describe(
     *,
     asks: type[Parameters] | None = None,
     body: Serializer[Any] | None = None,
-    answers: Serializer[Any] | Mapping[Any, Any],
+    answers: Answers,
     path: Mapping[str, str] = {},
+    tag: str = "Read",
+    headers: Sequence[OpenApiParameter] = (),
+    refuses: Collection[int] = (),
 ) -> Callable[[View], View]:
-    """The entry of one operation; ``path`` gives the pattern of each part in braces."""
-    statuses = {400, 401, 403, 406, 500, 503}
+    """The entry of one operation; ``path`` gives the pattern of each part in braces.
+
+    ``refuses`` are the statuses of refusals that other operations do not have.
+    """
+    statuses = {400, 401, 403, 406, 500, 503, *refuses}
     statuses |= {404} if path else set()
     statuses |= {413, 415} if body else set()
     refusals: dict[Any, Any] = {
@@ -89,7 +96,7 @@ def describe(
         )
         for status in sorted(statuses)
     }
-    good = dict(answers) if isinstance(answers, Mapping) else {200: answers}
+    good = answers if isinstance(answers, dict) else {200: answers}
     parts = [
         OpenApiParameter(part, str, OpenApiParameter.PATH, pattern=f"^{pattern}$")
         for part, pattern in path.items()
@@ -97,8 +104,13 @@ def describe(
     return extend_schema(
         operation_id=name,
         summary=summary,
-        parameters=[*parts, *([asks] if asks and asks().fields else []), PROJECT],
+        parameters=[
+            *parts,
+            *headers,
+            *([asks] if asks and asks().fields else []),
+            PROJECT,
+        ],
         request={"application/json": body} if body else None,
         responses=good | refusals,
-        tags=["Read"],
+        tags=[tag],
     )

@@ -10,10 +10,13 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from django.urls.converters import StringConverter
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+
+from switchgear.policy.rules import KINDS
 
 Value = TypeVar("Value")
 SECOND_NS = 1_000_000_000
@@ -189,6 +192,14 @@ class TraceIdConverter:
 
     def to_url(self, trace_id: bytes) -> str:
         return trace_id.hex()
+
+
+class RuleKindConverter(StringConverter):
+    regex = "|".join(KINDS)
+
+
+class RuleIdConverter(StringConverter):
+    regex = "[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 
 
 class CallIdConverter:

@@ -24,8 +24,9 @@ from dashboards.api.fields import (
     split,
 )
 from dashboards.api.problems import Finding, Invalid, Problem
+from dashboards.fleet import Member
 from ingest.queries.calls import SERIES_FIELDS, CallSearch
-from ingest.queries.inventory import Instance, SessionPosition
+from ingest.queries.inventory import SessionPosition
 from switchgear.policy.vocabulary import FailureClass, Kind, Outcome, RefusalReason
 
 WIDEST_MS = 86_400_000  # a day, the longest latency that is measured
@@ -216,15 +217,15 @@ def session_cursor(position: SessionPosition | None) -> Position | None:
 class InstanceParameters(Window):
     next = Cursor(str, str, str)
 
-    def page(self, found: list[Instance]) -> tuple[list[Instance], Position | None]:
+    def page(self, found: list[Member]) -> tuple[list[Member], Position | None]:
         after = self.validated_data.get("next", ("", "", ""))
         rest = [one for one in found if _names(one) > after]
         shown = rest[: self.validated_data["limit"]]
         return shown, _names(shown[-1]) if len(shown) < len(rest) else None
 
 
-def _names(instance: Instance) -> tuple[str, str, str]:
-    return instance.service, instance.environment, instance.instance or ""
+def _names(member: Member) -> tuple[str, str, str]:
+    return member.service, member.environment, member.uid or ""
 
 
 class MetricsParameters(Parameters):

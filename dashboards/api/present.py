@@ -13,7 +13,7 @@ from typing import Any
 from dashboards.api.fields import SECOND_NS
 from dashboards.api.figures import Figures
 from ingest.queries.calls import FoundCall
-from ingest.queries.inventory import Instance, Service, Session, Target
+from ingest.queries.inventory import Service, Session, Target
 from ingest.queries.traces import StoredSpan, StoredTrace
 from ingest.records import Category, Coverage, Usage
 
@@ -233,20 +233,4 @@ def session(found: Session) -> JSON:
         "traces": found.traces,
         "first_at": moment(found.first_ns),
         "last_at": moment(found.last_ns),
-    }
-
-
-def instance(found: Instance) -> JSON:
-    return {
-        "service": found.service,
-        "environment": found.environment,
-        "instance": found.instance,
-        "host": found.host,
-        "sdk": {
-            "name": found.sdk,
-            "version": found.sdk_version,
-            "language": found.language,
-        },
-        "spans": found.spans,
-        "last_at": safe_moment(found.last_ns),
     }

@@ -30,6 +30,8 @@ TITLES = {
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed here",
+    409: "Not as it was when you looked",
+    412: "Not as it was when you looked",
     406: "Not available in this format",
     413: "Request body too large",
     415: "Body format not understood",

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from dashboards.api import figures, parameters, present, shapes
 from dashboards.api.endpoint import Endpoint, describe, items
 from dashboards.api.fields import CallId, cursor
-from dashboards.api.problems import NotFound, Problem
+from dashboards.api.problems import NotFound
 from ingest.queries import calls, inventory, traces
 
 
@@ -104,29 +104,6 @@ class Targets(Endpoint):
         return items(zip(found.items, beside, strict=True), present.target, found.after)
 
 
-class Services(Endpoint):
-    @describe(
-        "services",
-        "Who calls, and how well their retries can be seen",
-        asks=parameters.NameParameters,
-        answers=shapes.SERVICES,
-    )
-    def get(self, request: Request) -> Response:
-        asked = parameters.NameParameters.asked(request)
-        found = inventory.services(
-            self.scope.project_id,
-            tenant=self.scope.tenant,
-            limit=asked.validated_data["limit"],
-            after=asked.after,
-            **asked.bounds,
-        )
-        names = [one.service for one in found.items]
-        beside = figures.of(self.scope, "service", names, bounds=asked.bounds)
-        return items(
-            zip(found.items, beside, strict=True), present.service, found.after
-        )
-
-
 class Tenants(Endpoint):
     @describe(
         "tenants",
@@ -163,20 +140,3 @@ class Sessions(Endpoint):
             **asked.bounds,
         )
         return items(found, present.session, parameters.session_cursor(position))
-
-
-class Instances(Endpoint):
-    @describe(
-        "instances",
-        "The processes that sent the newest calls of the range",
-        asks=parameters.InstanceParameters,
-        answers=shapes.INSTANCES,
-    )
-    def get(self, request: Request) -> Response:
-        asked = parameters.InstanceParameters.asked(request)
-        if self.scope.tenant is not None:
-            detail = "Instances serve all tenants; this API key is bound to one."
-            raise Problem(403, "tenant_not_allowed", detail)
-        found = inventory.instances(self.scope.project_id, **asked.bounds)
-        shown, after = asked.page(found)
-        return items(shown, present.instance, after)

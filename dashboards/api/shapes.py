@@ -11,6 +11,7 @@ from typing import Any
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers as s
 
+from controlplane.convergence import Presence, Standing
 from switchgear.policy.vocabulary import FailureClass, Kind, Outcome, RefusalReason
 
 Fields = dict[str, s.Field[Any, Any, Any, Any]]
@@ -167,6 +168,49 @@ def span_fields() -> Fields:
     }
 
 
+def rollout() -> s.Serializer[Any]:
+    """How far a service has come with the newest policy of one environment."""
+    counts = ("instances", "applied", "rejected", "behind", "gone")
+    return shape(
+        "ServiceRollout",
+        {
+            "environment": text(),
+            "version": maybe_number(),
+            "sentence": text(),
+            **_each(counts, number),
+        },
+    )
+
+
+def failed() -> s.Serializer[Any]:
+    return shape(
+        "FailedVersion",
+        {"version": number(), "rule": text(), "pointer": text(), "error": text()},
+    )
+
+
+def standing() -> Any:
+    """What an instance said of its policy; null when it never did."""
+    made = shape(
+        "Standing",
+        {
+            "standing": s.ChoiceField([one.value for one in Standing]),
+            "presence": s.ChoiceField([one.value for one in Presence]),
+            "running_version": maybe_number(),
+            "received_version": maybe_number(),
+            "failed": type(failed())(allow_null=True),
+            "drifted": s.BooleanField(
+                help_text="It runs other content than this version has."
+            ),
+            "connected": s.BooleanField(help_text="A stream of hints is open to it."),
+            "sdk": text(),
+            "seen_at": s.DateTimeField(),
+            "applied_ms": maybe_number(),
+        },
+    )
+    return type(made)(allow_null=True)
+
+
 CALL = shape("Call", call_fields())
 CALLS = a_list("CallList", CALL)
 CALL_IN_FULL = shape("CallInFull", detail_fields())
@@ -226,6 +270,7 @@ SERVICES = a_list(
             "retry_coverage": shape(
                 "RetryCoverage", _each(("explicit", "inferred", "invisible"), number)
             ),
+            "policy": s.ListField(child=rollout(), help_text="By environment."),
         },
     ),
 )
@@ -257,6 +302,7 @@ INSTANCES = a_list(
             "sdk": shape("Sdk", _each(("name", "version", "language"), maybe_text)),
             "spans": number(),
             "last_at": maybe_moment(),
+            "policy": standing(),
         },
     ),
 )

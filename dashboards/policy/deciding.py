@@ -11,7 +11,7 @@ from controlplane.actions import DraftMoved, PolicyRefused
 from controlplane.models import Draft
 from controlplane.scope import Scope
 from dashboards.policy.saying import say, say_published
-from dashboards.shell import Context, edit, shell
+from dashboards.shell import Context, edit, member, shell
 
 
 @edit
@@ -19,7 +19,7 @@ def open_draft(request: HttpRequest, scope: Scope) -> HttpResponse:
     base = shell(request, scope, current="policy")
     title = request.POST.get("title", "")
     try:
-        actions.open_draft(base["project"], title=title, actor=request.user)
+        actions.open_draft(base["project"], title=title, actor=member(request))
     except PolicyRefused as error:
         say(request, "No draft is opened", error.message, bad=True)
     else:
@@ -33,7 +33,7 @@ def publish_draft(request: HttpRequest, scope: Scope, draft_id: int) -> HttpResp
     reason = request.POST.get("reason", "")
     try:
         actions.publish_draft(
-            _draft(scope, draft_id), actor=request.user, reason=reason
+            _draft(scope, draft_id), actor=member(request), reason=reason
         )
     except DraftMoved as error:
         say(
@@ -53,7 +53,7 @@ def publish_draft(request: HttpRequest, scope: Scope, draft_id: int) -> HttpResp
 def rebase_draft(request: HttpRequest, scope: Scope, draft_id: int) -> HttpResponse:
     base = shell(request, scope, current="policy")
     try:
-        actions.rebase_draft(_draft(scope, draft_id), actor=request.user)
+        actions.rebase_draft(_draft(scope, draft_id), actor=member(request))
     except PolicyRefused as error:
         say(request, "The draft does not fit the rules any more", str(error), bad=True)
     else:
@@ -69,7 +69,7 @@ def rebase_draft(request: HttpRequest, scope: Scope, draft_id: int) -> HttpRespo
 def discard_draft(request: HttpRequest, scope: Scope, draft_id: int) -> HttpResponse:
     base = shell(request, scope, current="policy")
     try:
-        actions.discard_draft(_draft(scope, draft_id), actor=request.user)
+        actions.discard_draft(_draft(scope, draft_id), actor=member(request))
     except PolicyRefused as error:
         say(request, "Not discarded", str(error), bad=True)
     else:
@@ -83,7 +83,7 @@ def take_back(
 ) -> HttpResponse:
     base = shell(request, scope, current="policy")
     try:
-        actions.take_back(_draft(scope, draft_id), rule_id, actor=request.user)
+        actions.take_back(_draft(scope, draft_id), rule_id, actor=member(request))
     except PolicyRefused as error:
         say(request, f"{rule_id} stays in the draft", str(error), bad=True)
     else:
@@ -100,7 +100,7 @@ def roll_back(request: HttpRequest, scope: Scope, number: int) -> HttpResponse:
             base["project"],
             base["environment"],
             number,
-            actor=request.user,
+            actor=member(request),
             reason=reason,
         )
     except PolicyRefused as error:

@@ -23,6 +23,7 @@ from switchgear.policy.selectors import Target
 from switchgear.policy.vocabulary import Kind
 
 LONGEST = 400
+OTHERS = ("tenant", "user", "agent", "model", "provider", "server")
 
 
 class Asked(NamedTuple):
@@ -68,13 +69,18 @@ def facts_of(given: Mapping[str, str], environment: str) -> CallFacts:
     """The call that is asked about; what is not said is not known of it."""
     target = Target.parse(given.get("target") or "")
     kind = target.kind or given.get("kind") or Kind.TOOL
-    others = ("tenant", "user", "agent", "model", "provider", "server")
+    known = {fact: given.get(fact) or None for fact in OTHERS}
     return CallFacts(
         kind=str(kind),
         target=target.name,
         service=given.get("service") or "",
         environment=environment,
-        **{name: given.get(name) or None for name in others},
+        tenant=known["tenant"],
+        user=known["user"],
+        agent=known["agent"],
+        model=known["model"],
+        provider=known["provider"],
+        server=known["server"],
     )
 
 

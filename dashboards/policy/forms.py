@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from dashboards.policy.kinds import KINDS
+from dashboards.policy.kinds import KINDS, LABELS
 from dashboards.policy.words import Condition, conditions
 from switchgear.policy.parameters import Parameter, Type
 from switchgear.policy.rules import COMMON, parameters
@@ -23,7 +23,9 @@ Errors = Mapping[str, str]  # by pointer
 
 # How a condition compares, as a select shows it.
 TESTS = {"": "is", "one of": "is one of", "like": "is like", "not": "is not"}
+NUMBERS = {Type.INT, Type.NUMBER, Type.NUMBERS, Type.DECIMAL}
 UNITS = ("_ms", "_s", "_usd", "_percent")
+MINUTES = len("2026-11-20T16:00")
 TWICE = "stands here twice: use 'is one of' with several values"
 
 
@@ -52,9 +54,15 @@ class Field:
     @property
     def label(self) -> str:
         name = self.parameter.name
+        if name in LABELS:
+            return LABELS[name]
         if self.parameter.unit:
             name = next((name.removesuffix(u) for u in UNITS if name.endswith(u)), name)
         return name.replace("_", " ").capitalize()
+
+    @property
+    def number(self) -> bool:
+        return self.parameter.type in NUMBERS
 
     @property
     def changed(self) -> bool:
@@ -174,16 +182,16 @@ def shown(parameter: Parameter, stored: Any) -> Any:
         return bool(stored)
     if parameter.type is Type.CHOICES:
         return list(stored or ())
-    if isinstance(stored, (list, tuple)):
-        return ", ".join(
-            f"{one:g}" if isinstance(one, float) else str(one) for one in stored
-        )
     if parameter.type is Type.TIME and isinstance(stored, str):
-        return stored.removesuffix("Z")[:16]
-    if isinstance(stored, dict):
-        return stored
+        return stored.removesuffix("Z")[:MINUTES]
+    return stored if isinstance(stored, dict) else _written(stored)
+
+
+def _written(stored: Any) -> str:
     if stored is None:
         return ""
+    if isinstance(stored, (list, tuple)):
+        return ", ".join(map(_written, stored))
     return f"{stored:g}" if isinstance(stored, float) else str(stored)
 
 
@@ -242,7 +250,7 @@ def _numbers(text: str) -> list[float]:
 
 def _time(text: str) -> str:
     """What <input type="datetime-local"> holds is UTC here."""
-    return f"{text}:00Z" if len(text) == len("2026-11-20T16:00") else text
+    return f"{text}:00Z" if len(text) == MINUTES else text
 
 
 READ: dict[Type, Callable[[str], Any]] = {

@@ -8,14 +8,15 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from controlplane.compiling import snapshot_of
+from controlplane.compiling import compare, snapshot_of
 from controlplane.models import PolicyVersion
 from controlplane.scope import Scope
 from dashboards.address import BadAddress
 from dashboards.policy import desk, words
-from dashboards.shell import Context, page, shell
+from dashboards.shell import page, shell
 
 PAGE = 50
+LONGEST_NUMBER = 18  # digits an int64 surely holds
 
 
 @require_GET
@@ -69,8 +70,7 @@ def compared(
 ) -> dict[str, Any]:
     """What is different in ``shown``; the first version differs from nothing at all."""
     before = stored(project_id, environment, against) if against else None
-    earlier = snapshot_of(before).rules if before else ()
-    changes = words.told(earlier, snapshot_of(shown).rules)
+    changes = [words.marked(one) for one in compare(before, shown)]
     quiet = {"who": "", "at": None, "reason": ""}
     return {"against": against, "sentences": [one | quiet for one in changes]}
 
@@ -79,7 +79,7 @@ def number_in(request: HttpRequest, name: str) -> int | None:
     text = request.GET.get(name, "")
     if not text:
         return None
-    if not text.isdecimal() or len(text) > 18:
+    if not text.isdecimal() or len(text) > LONGEST_NUMBER:
         message = f"{name} is the number of a version"
         raise BadAddress(message)
     return int(text)

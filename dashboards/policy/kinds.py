@@ -70,6 +70,17 @@ KINDS = {
         ("max_tool_calls", "max_wall_clock_s", "max_usd", "loop_threshold"),
     ),
 }
+# Where the name of a parameter alone would not be understood.
+LABELS = {
+    "on": "When an attempt ends in",
+    "retry_on": "Try again after",
+    "record_failures": "Failures that count",
+    "per": "Counted apart for each",
+    "scope": "One breaker for each",
+    "max_cost_usd": "Cost at most",
+    "expires_at": "Ends at",
+    "max_usd": "Cost",
+}
 assert KINDS.keys() == RULES.keys()  # noqa: S101  a kind without a name has no page
 
 

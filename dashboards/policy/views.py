@@ -6,6 +6,11 @@ a page only puts what was typed into a document and shows where it was refused.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import NamedTuple
+
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -14,17 +19,22 @@ from django.utils import timezone
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_http_methods
 
-from controlplane import actions
+from controlplane import actions, rulebook
 from controlplane.actions import PolicyRefused, RuleChanged
+from controlplane.models import Project, RuleChange
 from controlplane.rulebook import RuleView
 from controlplane.scope import Scope
-from dashboards.policy import desk, forms, kinds, rollout, words
+from dashboards import rollout
+from dashboards.policy import desk, forms, kinds, words
 from dashboards.policy.desk import Desk
-from dashboards.policy.rollout import Rollout
 from dashboards.policy.saying import say, say_published
-from dashboards.shell import Context, edit, page, shell
+from dashboards.rollout import Rollout
+from dashboards.shell import Context, edit, member, page, shell
+from dashboards.wording import plural
+from switchgear.policy.changes import sentences
 from switchgear.policy.selectors import FACTS
 
+REVISION = re.compile(r"[0-9]{1,9}")
 NO_CONDITION = words.Condition("target", "", "")
 
 
@@ -51,8 +61,7 @@ def new_of_kind(request: HttpRequest, scope: Scope, kind: str) -> HttpResponse:
         raise PermissionDenied
     if kind not in kinds.KINDS:
         raise Http404
-    context = _context(request, scope)
-    return _edited(request, context, kind, None)
+    return _edited(request, Editor(_context(request, scope), kind, None))
 
 
 @require_http_methods(["GET", "POST"])
@@ -65,7 +74,7 @@ def rule(request: HttpRequest, scope: Scope, rule_id: str) -> HttpResponse:
     view = context["desk"].views.get(rule_id)
     if view is None:
         raise Http404
-    return _edited(request, context, view.kind, view)
+    return _edited(request, Editor(context, view.kind, view))
 
 
 @edit
@@ -77,9 +86,9 @@ def delete(request: HttpRequest, scope: Scope, rule_id: str) -> HttpResponse:
         actions.delete_rule(
             seen.project,
             rule_id,
-            actor=request.user,
+            actor=member(request),
             reason=request.POST.get("reason", ""),
-            rev=_number(request.POST.get("rev")),
+            rev=_seen(request),
             draft=seen.draft,
         )
     except PolicyRefused as error:
@@ -152,98 +161,114 @@ def _kind(key: str) -> Context:
     return {"key": key, "name": kind.name, "icon": kind.icon, "explained": explained}
 
 
-def _edited(
-    request: HttpRequest, context: Context, kind: str, view: RuleView | None
-) -> HttpResponse:
+class Editor(NamedTuple):
+    """One form that was opened or sent back."""
+
+    context: Context
+    kind: str
+    view: RuleView | None  # the rule; None for one that is to be made
+
+    @property
+    def desk(self) -> Desk:
+        desk: Desk = self.context["desk"]
+        return desk
+
+
+def _edited(request: HttpRequest, editor: Editor) -> HttpResponse:
     """The form of a rule; sent back, either saved or shown again with what is wrong."""
-    if request.method == "POST":
-        return _saved(request, context, kind, view)
-    document = view.document() if view else {}
-    context |= _editor(context, kind, view, document, {})
-    return render(request, "policy/policy.html", context)
-
-
-def _saved(
-    request: HttpRequest, context: Context, kind: str, view: RuleView | None
-) -> HttpResponse:
-    document, errors = forms.typed(kind, dict(request.POST.lists()))
+    if request.method == "GET":
+        document = editor.view.document() if editor.view else {}
+        return _form(request, editor, document)
+    document, errors = forms.typed(editor.kind, dict(request.POST.lists()))
     document["owner"] = request.POST.get("owner", "").strip()
-    if view is not None:
-        document["id"] = view.id
-    reason = request.POST.get("reason", "")
-    conflict = None
-    if not errors:
-        try:
-            return _save(request, context, kind, view, document, reason)
-        except RuleChanged:
-            conflict = _conflict(view)
-        except PolicyRefused as error:
-            errors = {error.pointer: error.message}
-    context |= _editor(context, kind, view, document, errors)
-    context |= {"conflict": conflict, "reason": reason}
-    return render(
-        request, "policy/policy.html", context, status=409 if conflict else 400
+    if editor.view is not None:
+        document["id"] = editor.view.id
+    if errors:
+        return _form(request, editor, document, errors=errors, status=400)
+    try:
+        saved = _save(request, editor, document)
+    except RuleChanged:
+        found = conflict(editor.desk.project, editor.view, _seen(request))
+        return _form(request, editor, document, conflict=found, status=409)
+    except PolicyRefused as error:
+        errors = {error.pointer: error.message}
+        return _form(request, editor, document, errors=errors, status=400)
+    return _told(request, editor, saved)
+
+
+def _save(request: HttpRequest, editor: Editor, document: Context) -> RuleView:
+    if editor.view is None:
+        save = partial(actions.create_rule)
+    else:
+        save = partial(actions.save_rule, rev=_seen(request))
+    return save(
+        editor.desk.project,
+        editor.kind,
+        document,
+        actor=member(request),
+        reason=request.POST.get("reason", ""),
+        draft=editor.desk.draft,
     )
 
 
-def _save(
+def _told(request: HttpRequest, editor: Editor, saved: RuleView) -> HttpResponse:
+    if editor.desk.draft is not None:
+        more = "No service sees it before you publish."
+        say(request, f"{saved.id} is in the draft", more)
+    else:
+        _published(request, editor.context, f"{saved.id} is saved")
+    return redirect(editor.desk.url(saved.id))
+
+
+def _form(
     request: HttpRequest,
-    context: Context,
-    kind: str,
-    view: RuleView | None,
+    editor: Editor,
     document: Context,
-    reason: str,
+    *,
+    errors: Mapping[str, str] = {},
+    conflict: Context | None = None,
+    status: int = 200,
 ) -> HttpResponse:
-    draft = context["desk"].draft
-    told = {"actor": request.user, "reason": reason, "draft": draft}
-    project = context["project"]
-    if view is None:
-        saved = actions.create_rule(project, kind, document, **told)
-    else:
-        rev = _number(request.POST.get("rev"))
-        saved = actions.save_rule(project, kind, document, rev=rev, **told)
-    if draft is not None:
-        say(
-            request,
-            f"{saved.id} is in the draft",
-            "No service sees it before you publish.",
-        )
-    else:
-        _published(request, context, f"{saved.id} is saved")
-    return redirect(context["desk"].url(saved.id))
-
-
-def _editor(
-    context: Context,
-    kind: str,
-    view: RuleView | None,
-    document: Context,
-    errors: dict[str, str],
-) -> Context:
-    total = context["rollout"]["total"]
-    seen: Desk = context["desk"]
-    rule_id = view.id if view else ""
-    action = seen.url(rule_id) if view else _new_url(kind, seen.here)
-    return {
-        "action": action,
-        "kind": _kind(kind),
-        "form": forms.form(kind, document, errors),
+    told = {
+        "form": forms.form(editor.kind, document, errors),
         "errors": errors,
+        "conflict": conflict,
         "owner": document.get("owner", ""),
-        "reason": "",
-        "conflict": None,
-        "rule": _ruled(view, seen) if view else None,
+        "reason": request.POST.get("reason", ""),
+    }
+    context = editor.context | _surroundings(editor) | told
+    return render(request, "policy/policy.html", context, status=status)
+
+
+def _surroundings(editor: Editor) -> Context:
+    total = editor.context["rollout"]["total"]
+    rule_id = editor.view.id if editor.view else ""
+    new_url = reverse("policy-new-kind", args=[editor.kind])
+    return {
+        "action": editor.desk.url(rule_id)
+        if rule_id
+        else f"{new_url}?{editor.desk.here}",
+        "kind": _kind(editor.kind),
+        "rule": _ruled(editor.view, editor.desk) if editor.view else None,
         "chosen": rule_id,
-        "warnings_here": seen.warnings_of(rule_id),
+        "warnings_here": editor.desk.warnings_of(rule_id),
         "facts": FACTS,
         "tests": forms.TESTS,
         "no_condition": NO_CONDITION,
-        "effect": f"reaches {total} instances at once" if total else "",
+        "effect": f"reaches {plural(total, 'instance')} at once" if total else "",
     }
 
 
-def _new_url(kind: str, here: str) -> str:
-    return f"{reverse('policy-new-kind', args=[kind])}?{here}"
+def conflict(project: Project, view: RuleView | None, seen: int | None) -> Context:
+    """Who was first, and what they changed since the revision that was seen."""
+    if view is None or seen is None:
+        return {"who": "Somebody", "said": ""}
+    rows = RuleChange.objects.of_rule(project, view.id).filter(rev=seen)
+    was = rows.values_list("after", flat=True).first()
+    before = [rulebook.read_owned(was)[0]] if was else []
+    changes = sentences(before, [view.rule])
+    said = "; ".join(str(one) for one in changes)
+    return {"who": view.updated_by, "said": f"{said}." if said else ""}
 
 
 def _ruled(view: RuleView, seen: Desk) -> Context:
@@ -268,5 +293,7 @@ def _published(request: HttpRequest, context: Context, text: str) -> None:
     )
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() and len(text) < 10 else None
+def _seen(request: HttpRequest) -> int | None:
+    """The revision the form was made of."""
+    text = request.POST.get("rev", "")
+    return int(text) if REVISION.fullmatch(text) else None

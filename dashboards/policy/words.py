@@ -1,4 +1,4 @@
-"""Rules in words: what one does, which calls it is about, what a change changes. Pure."""
+"""Rules in words: what one does, which calls it is about, what a change is. Pure."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SECOND_MS, MINUTE_MS = 1000, 60_000
 UNITS = {"calls": "calls", "tokens_total": "tokens", "seconds": "seconds"}
 PERIODS = {"PT1H": "hour", "P1D": "day", "P1W": "week", "P1M": "month"}
 STATES = {
-    "forced_open": "forced open: refuses all",
-    "disabled": "disabled: lets everything through",
-    "metrics_only": "counts, but never opens",
+    "forced_open": "Forced open: refuses all",
+    "disabled": "Disabled: lets everything through",
+    "metrics_only": "Counts, but never opens",
 }
 
 
@@ -64,7 +64,7 @@ def summary(kind: str, document: Document) -> str:
 def _retry(rule: Document) -> str:
     attempts = plural(rule["max_attempts"], "attempt")
     if rule["max_attempts"] == 1:
-        return "no second attempt"
+        return "No second attempt"
     wait = span(rule["wait_duration_ms"])
     grown = f"{CROSS}{NBSP}{rule['exponential_backoff_multiplier']:g}"
     jitter = "full jitter" if rule["jitter"] == "full" else "no jitter"
@@ -88,7 +88,7 @@ def _circuit_breaker(rule: Document) -> str:
         window = f"{rule['minimum_number_of_calls']} attempts in {span(size * 1000)}"
     else:
         window = f"the last {size} attempts"
-    return f"opens at {rule['failure_rate_threshold']}{NBSP}% of {window}"
+    return f"Opens at {rule['failure_rate_threshold']}{NBSP}% of {window}"
 
 
 def _fallback(rule: Document) -> str:
@@ -135,7 +135,7 @@ def _run_budget(rule: Document) -> str:
 
 
 def _kill_switch(rule: Document) -> str:
-    effect = "refuses" if rule["effect"] == "deny" else "goes to the fallback"
+    effect = "Refuses" if rule["effect"] == "deny" else "Goes to the fallback"
     return f"{effect}: {rule['message']}"
 
 

@@ -1,7 +1,8 @@
 // The policy pages: filter and walk the rules, grow the lists of a form, offer names
 // that were seen in calls, and times in the viewer's clock.
 import { $, $$, element, setText } from './dom.js';
-import { clock, moment } from './format.js';
+import { ago, clock, moment } from './format.js';
+import { refresh } from './refresh.js';
 import { growing } from './rows.js';
 import { addCommands, onKey } from './shell.js';
 
@@ -103,5 +104,19 @@ document.addEventListener('click', (event) => {
   if (name) document.getElementById(name)?.showModal();
 });
 
-document.addEventListener('refreshed', (event) => tellTimes(event.detail));
+// "12 s ago" grows older by itself; once in a while what is shown is asked for again.
+const REFRESH_MS = 10000;
+function tellAges(root = document) {
+  for (const time of $$('time[data-ago]', root)) {
+    setText(time, ago(Date.now() - Date.parse(time.dateTime)));
+    time.title = moment(Date.parse(time.dateTime), utc, Date.now());
+  }
+}
+if ($('time[data-ago]')) {
+  setInterval(tellAges, 1000);
+  setInterval(() => { for (const box of $$('[data-refresh]')) refresh(box); }, REFRESH_MS);
+}
+
+document.addEventListener('refreshed', (event) => { tellTimes(event.detail); tellAges(event.detail); });
 tellTimes();
+tellAges();

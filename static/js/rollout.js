@@ -1,6 +1,7 @@
 // How far the newest policy has come: the foot of the navigation on every page, what a
 // page shows of the rollout, and a word when everybody runs what was just published.
 import { $, $$, element, setText } from './dom.js';
+import { refresh } from './refresh.js';
 import { toast } from './shell.js';
 import { Wire } from './socket.js';
 
@@ -19,19 +20,6 @@ function meter(parts) {
     return bar;
   });
   $('.meter', foot).replaceChildren(...made);
-}
-
-// One fetch at a time, and one more when something changed meanwhile.
-async function refresh(box) {
-  if (box.dataset.busy) { box.dataset.again = '1'; return; }
-  box.dataset.busy = '1';
-  try {
-    const answer = await fetch(box.dataset.refresh, { headers: { 'X-Requested-With': 'fetch' } });
-    if (answer.ok && !answer.redirected) box.innerHTML = await answer.text();
-    document.dispatchEvent(new CustomEvent('refreshed', { detail: box }));
-  } catch { /* the socket tells again when it is back */ }
-  delete box.dataset.busy;
-  if (box.dataset.again) { delete box.dataset.again; refresh(box); }
 }
 
 function arrived({ version, applied, total, title, speed }) {

@@ -1,13 +1,13 @@
 """What instances do with the policy they are sent, as pages show it.
 
-The state a socket sends is small: who applied what, in counts and words, and ``digest``,
-which changes with any detail. Whoever shows details fetches them again then.
+The state a socket sends is small: who applied what, in counts and words, and
+``digest``, which changes with any detail. Whoever shows details fetches them then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from statistics import median
@@ -129,7 +129,8 @@ def details(project_id: int, view: Rollout, *, now: datetime) -> dict[str, Any]:
     by_service: dict[str, list[InstanceStanding]] = {}
     for one in present(found):
         by_service.setdefault(one.service, []).append(one)
-    sentences = {one.service: one.sentence for one in found.services}
+    # Why is told once, above them all.
+    sentences = {one.service: replace(one, why="").sentence for one in found.services}
     return {
         "problems": problems(present(found)),
         "services": [
