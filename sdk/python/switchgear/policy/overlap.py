@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
 
+from switchgear.policy.rule import Rule
 from switchgear.policy.selectors import (
     FACTS,
     Comparison,
@@ -39,6 +41,43 @@ def covers(wide: Selector, narrow: Selector) -> bool:
         name in narrower and _implies(name, narrower[name], condition)
         for name, condition in wide.conditions
     )
+
+
+def rivals(rules: Iterable[Rule]) -> Iterator[tuple[Rule, Rule]]:
+    """Pairs of one kind, the earlier first, without those that list other targets."""
+    kinds: dict[str, _Earlier] = {}
+    for rule in rules:
+        earlier = kinds.setdefault(rule.KIND, _Earlier())
+        names = _listed_targets(rule.selector)
+        yield from ((each, rule) for each in earlier.sharing(names))
+        earlier.add(rule, names)
+
+
+class _Earlier:
+    """Rules by the targets they list; those that list none may be about any."""
+
+    def __init__(self) -> None:
+        self._rules: list[Rule] = []
+        self._places: dict[str | None, list[int]] = {}
+
+    def add(self, rule: Rule, names: Collection[str]) -> None:
+        for name in names or (None,):
+            self._places.setdefault(name, []).append(len(self._rules))
+        self._rules.append(rule)
+
+    def sharing(self, names: Collection[str]) -> list[Rule]:
+        if not names:
+            return list(self._rules)
+        found = (self._places.get(name, ()) for name in (None, *names))
+        return [self._rules[place] for place in sorted(set(chain(*found)))]
+
+
+def _listed_targets(selector: Selector) -> set[str]:
+    """The names of all targets it can be about; empty when it does not list them."""
+    condition = dict(selector.conditions).get("target")
+    if condition is None or condition.comparison not in _FINITE:
+        return set()
+    return {Target.parse(value).name for value in condition.values}
 
 
 def possible(fact: str, value: str) -> Iterator[tuple[str, str | None]]:

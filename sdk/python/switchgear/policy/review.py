@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import combinations
 
 from switchgear.policy.changes import Sentence, sentences
 from switchgear.policy.cycles import check_together, fallback_cycle, may_select
-from switchgear.policy.overlap import covers, overlap
-from switchgear.policy.precedence import SHAPING, strength
+from switchgear.policy.overlap import covers, overlap, rivals
+from switchgear.policy.precedence import decided_by, strength
 from switchgear.policy.rules import (
     Concurrency,
     Fallback,
@@ -80,26 +79,20 @@ def review(rules: Iterable[Rule], targets: Collection[Target] = ()) -> list[Find
 
 def _ambiguous(rules: Sequence[Rule]) -> Iterator[Finding]:
     """Pairs of which only the id says which one decides."""
-    shaping = [each for each in rules if isinstance(each, SHAPING)]
-    alike: dict[object, list[Rule]] = {}
-    for rule in shaping:
-        alike.setdefault((rule.KIND, strength(rule)[:-1]), []).append(rule)
-    for group in alike.values():
-        for winner, loser in combinations(group, 2):
-            if overlap(winner.selector, loser.selector):
-                yield Finding(
-                    Code.AMBIGUOUS,
-                    (loser.id, winner.id),
-                    f"{winner.id} decides before {loser.id} only because of its name; "
-                    "give one of them a greater priority",
-                )
+    for winner, loser in rivals(each for each in rules if not each.LIMITING):
+        by_name = decided_by(winner, loser) == "id"
+        if by_name and overlap(winner.selector, loser.selector):
+            message = (
+                f"{winner.id} decides before {loser.id} only because of its name; "
+                "give one of them a greater priority"
+            )
+            yield Finding(Code.AMBIGUOUS, (loser.id, winner.id), message)
 
 
 def _shadowed(rules: Sequence[Rule]) -> Iterator[Finding]:
     """Rules that a stronger one always forestalls."""
-    shaping = [each for each in rules if isinstance(each, SHAPING)]
-    for winner, loser in combinations(shaping, 2):
-        if winner.KIND == loser.KIND and _always(winner, loser):
+    for winner, loser in rivals(each for each in rules if not each.LIMITING):
+        if _always(winner, loser):
             message = f"{loser.id} never decides: {winner.id} matches all its calls"
             yield Finding(Code.SHADOWED, (loser.id, winner.id), message)
 
@@ -116,15 +109,14 @@ def _always(one: Rule, other: Rule) -> bool:
 
 def _never_binding(rules: Sequence[Rule]) -> Iterator[Finding]:
     """Limits that are never reached, because another one refuses first."""
-    for loose in rules:
-        for tight in rules:
-            if loose is tight or not _binds_first(tight, loose):
-                continue
-            # Of two equal ones only one is superfluous.
-            if not (_binds_first(loose, tight) and strength(loose) < strength(tight)):
-                message = f"{loose.id} is never reached: {tight.id} refuses first"
-                yield Finding(Code.NEVER_BINDS, (loose.id, tight.id), message)
-                break
+    told = set()
+    for one, other in rivals(each for each in rules if each.LIMITING):
+        # Of two equal ones only the weaker is superfluous.
+        tight, loose = (one, other) if _binds_first(one, other) else (other, one)
+        if loose.id not in told and _binds_first(tight, loose):
+            told.add(loose.id)
+            message = f"{loose.id} is never reached: {tight.id} refuses first"
+            yield Finding(Code.NEVER_BINDS, (loose.id, tight.id), message)
 
 
 def _binds_first(tight: Rule, loose: Rule) -> bool:
@@ -137,10 +129,11 @@ def _attempts(rules: Sequence[Rule]) -> Iterator[Finding]:
     for rule in rules:
         if not isinstance(rule, Fallback):
             continue
-        own = [r for r in retries if overlap(r.selector, rule.selector)]
-        most = max(own, key=lambda retry: retry.max_attempts, default=None)
         targets = 1 + min(rule.max_hops, len(rule.chain))
-        if most is not None and most.max_attempts * targets > MOST_ATTEMPTS:
+        many = (r for r in retries if r.max_attempts * targets > MOST_ATTEMPTS)
+        own = (r for r in many if overlap(r.selector, rule.selector))
+        most = max(own, key=lambda retry: retry.max_attempts, default=None)
+        if most is not None:
             message = (
                 f"one call may become {most.max_attempts * targets} attempts: "
                 f"{targets} targets of {rule.id}, {most.max_attempts} times each "
