@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from switchgear import Client
 from switchgear.trouble import Trouble
 from tests.sdk.plane import serving
 
@@ -62,3 +63,10 @@ class Holder:
 @pytest.fixture
 def holder():
     return Holder()
+
+
+@pytest.fixture
+def client():
+    """A client that asks nobody."""
+    with Client(endpoint="", service="shop") as client:
+        yield client

@@ -17,7 +17,11 @@ ISSUED_AT = 1_800_000_000.0
 
 
 def snapshot_body(
-    version: int, *rules: dict[str, Any], environment: str = "default", service="shop"
+    version: int,
+    *rules: dict[str, Any],
+    environment: str = "default",
+    service: str = "shop",
+    issued_at: float = ISSUED_AT,
 ) -> bytes:
     """The bytes an instance would receive."""
     sealed = seal(
@@ -25,7 +29,7 @@ def snapshot_body(
         service=service,
         version=version,
         rules=[read_rule(rule, strict=True) for rule in rules],
-        issued_at=ISSUED_AT,
+        issued_at=issued_at,
     )
     return canonical.dumps(snapshot_document(sealed))
 

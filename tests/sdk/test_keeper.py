@@ -9,7 +9,7 @@ import pytest
 from switchgear.cache import CURRENT, LAST_GOOD, Cache
 from switchgear.keeper import SOAK_S, Keeper
 from switchgear.policy.errors import PolicyError
-from tests.sdk.plane import digest_in, snapshot_body
+from tests.sdk.plane import ISSUED_AT, digest_in, snapshot_body
 
 RETRY = {"id": "retry", "kind": "retry", "selector": {}}
 V1, V2, V3 = (snapshot_body(number, RETRY) for number in (1, 2, 3))
@@ -24,7 +24,14 @@ def cache(tmp_path):
 def make_keeper(holder, cache, trouble, hands):
     def make(**changes):
         return Keeper(
-            **{"holder": holder, "cache": cache, "trouble": trouble, "timing": hands}
+            **{
+                "holder": holder,
+                "cache": cache,
+                "service": "shop",
+                "environment": "default",
+                "trouble": trouble,
+                "timing": hands,
+            }
             | changes
         )
 
@@ -155,20 +162,29 @@ def test_a_version_never_goes_back(keeper, holder):
 
 
 @pytest.mark.parametrize(
-    ("version", "digest", "news"),
-    [
-        (3, digest_in(V3), True),
-        (2, digest_in(V2), False),
-        (1, digest_in(V1), False),
-        (2, "sha256:other", True),
-        (None, None, True),
-        ("3", ["x"], True),
-    ],
+    ("digest", "news"),
+    [(digest_in(V3), True), (digest_in(V2), False), (None, True), ("x", True)],
 )
-def test_only_what_is_new_is_a_reason_to_look(keeper, version, digest, news):
+def test_only_what_is_new_is_a_reason_to_look(keeper, digest, news):
     take(keeper, V2)
 
-    assert keeper.is_news(version, digest) is news
+    assert keeper.is_news(digest) is news
+
+
+def test_a_control_plane_that_counts_anew_is_obeyed(keeper, holder):
+    take(keeper, V2)
+
+    assert take(keeper, snapshot_body(1, RETRY, issued_at=ISSUED_AT + 60))
+
+    assert [one.version for one in holder.adopted] == [2, 1]
+
+
+@pytest.mark.parametrize("wrong", [{"service": "till"}, {"environment": "prod"}])
+def test_a_policy_for_somebody_else_is_not_obeyed(keeper, holder, wrong):
+    assert take(keeper, snapshot_body(1, RETRY, **wrong))
+
+    assert holder.adopted == []
+    assert keeper.standing.report()["failed"]["pointer"] in {"/service", "/environment"}
 
 
 def test_a_policy_is_trusted_after_its_soak_and_not_before(

@@ -45,4 +45,6 @@ class AsyncCall(Call):
         return self._entered().__await__()
 
     async def _entered(self) -> Self:
-        return self.__enter__()
+        # Not entered: nothing says where it would be left.
+        self.begin()
+        return self

@@ -93,11 +93,7 @@ class Call:
             self._last.said = Failure(FailureClass(failure_class))
 
     def __enter__(self) -> Self:
-        """Make the only attempt of a call that is written down as a block."""
-        if not self.admit():
-            refused = self.refused()
-            self.end()
-            raise refused or Refused("unknown")
+        self.begin()
         self.enter()
         return self
 
@@ -108,6 +104,14 @@ class Call:
         trace: TracebackType | None,
     ) -> None:
         self.close(error)
+
+    def begin(self) -> None:
+        """Begin the only attempt of a call that is not a function's."""
+        if not self.admit():
+            refused = self.refused()
+            self.end()
+            if refused is not None:
+                raise refused
 
     def close(self, error: BaseException | None = None) -> None:
         """The attempt is over, and the call with it."""
@@ -178,11 +182,12 @@ class Call:
             self.trail.enter()
 
     def leave(self) -> None:
+        if self._token is None:
+            return
         if self.trail is not None:
             self.trail.leave()
-        if self._token is not None:
-            _running.reset(self._token)
-            self._token = None
+        _running.reset(self._token)
+        self._token = None
 
     def settle(self, error: BaseException | None) -> bool:
         """The attempt is over: did it go well?"""

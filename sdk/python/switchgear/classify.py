@@ -48,10 +48,10 @@ _NAMES: dict[FailureClass, str] = {
         ConnectionError TransportError APIConnectionError ClientConnectionError
         gaierror SSLError ProtocolError NetworkError MaxRetryError NewConnectionError
         IncompleteRead IncompleteReadError RemoteDisconnected EOFError
-        ChunkedEncodingError EndpointConnectionError ServiceUnavailable""",
+        ChunkedEncodingError EndpointConnectionError""",
     FailureClass.SERVER_ERROR: """
         InternalServerError ServerError OverloadedError BadGateway GatewayTimeout
-        ServiceUnavailableError""",
+        ServiceUnavailable ServiceUnavailableError""",
     FailureClass.TOOL_ERROR: """
         ToolException ToolExecutionError ValueError TypeError LookupError
         AttributeError ArithmeticError AssertionError NameError

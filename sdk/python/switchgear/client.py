@@ -178,19 +178,20 @@ class Client:
     ) -> Run:
         """A block whose calls share one run budget, and what is said here of them.
 
-        A run inside a run has a budget of its own and keeps what it does not change.
+        A block inside a run is a part of it, unless it names a run of its own; what it
+        does not say is as it is around it.
         """
         around = scope.get()
         own = None if deadline_s is None else self._core.clock.now() + deadline_s
         deadlines = [each for each in (own, around.deadline) if each is not None]
         inside = Scope(
-            run=run or f"{getrandbits(64):016x}",
+            run=run or around.run or f"{getrandbits(64):016x}",
             tenant=tenant or around.tenant,
             user=user or around.user,
             agent=agent or around.agent,
             deadline=min(deadlines, default=None),
         )
-        return Run(self._core.governor, inside)
+        return Run(self._core.governor, inside, begins=inside.run != around.run)
 
     @property
     def policy_version(self) -> int | None:

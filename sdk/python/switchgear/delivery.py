@@ -121,9 +121,7 @@ class Delivery:
     def _heed(self, hint: Hint) -> None:
         if hint.name == "drain":
             raise Drained(hint)
-        if hint.name == "policy" and self._keeper.is_news(
-            hint.data.get("version"), hint.data.get("digest")
-        ):
+        if hint.name == "policy" and self._keeper.is_news(hint.data.get("digest")):
             self._look()
 
     def _tick(self) -> None:

@@ -139,6 +139,12 @@ class Governor:
         now = self._clock.now()
         return self._policy.matched(hop, now).plan.next_hop(hop, started_at, now)
 
+    def twin(self, clock: Clock, chance: Callable[[], float]) -> Governor:
+        """Another one with the rules of the code alone, which has counted nothing."""
+        twin = Governor(clock, self._trouble, chance)
+        twin._run(None, self._own)
+        return twin
+
     def end_run(self, run: str) -> None:
         """Forget what one run has used up."""
         with self._lock:

@@ -56,6 +56,7 @@ class Keeper:
         self._holder, self._cache = holder, cache
         self._service, self._environment = service, environment
         self._trouble, self._timing = trouble, timing
+        self._running: Snapshot | None = None
         self._soaking: tuple[float, bytes] | None = None  # until when, and what
         self.standing = Standing()
 
@@ -74,11 +75,8 @@ class Keeper:
         """Digests that need not be sent."""
         return self.standing.known(self._timing())
 
-    def is_news(self, version: object, digest: object) -> bool:
+    def is_news(self, digest: object) -> bool:
         """Whether a hint is a reason to look."""
-        running = self.standing.running_version
-        if isinstance(version, int) and running is not None and version < running:
-            return False
         return digest not in self.known()
 
     def take(self, body: bytes, digest: str) -> bool:
@@ -87,9 +85,8 @@ class Keeper:
             return False  # from a server that does not heed what it is told
         try:
             snapshot = read_snapshot(body)
-            running = self.standing.running_version
-            if running is not None and snapshot.version < running:
-                return False  # overtaken on its way
+            if self._overtaken(snapshot):
+                return False
             self._apply(snapshot, body)
         except Exception as error:  # noqa: BLE001  any answer may hold anything
             self._reject(digest, error, _version_in(body))
@@ -111,12 +108,28 @@ class Keeper:
             self._store(LAST_GOOD, body)
         return False
 
+    def _overtaken(self, snapshot: Snapshot) -> bool:
+        """Whether it is older than what runs, in number and in time.
+
+        A lower number that was issued later is no step back: the control plane began
+        to count anew, or was restored from a backup.
+        """
+        running = self._running
+        if running is None or snapshot.version >= running.version:
+            return False
+        if snapshot.issued_at > running.issued_at:
+            return False
+        older, newer = snapshot.version, running.version
+        self._trouble.say("overtaken", f"version {older} came while {newer} runs")
+        return True
+
     def _apply(self, snapshot: Snapshot, body: bytes) -> None:
         if snapshot.environment != self._environment:
             raise PolicyError("/environment", f"must be {self._environment}")
         if snapshot.service not in ("", self._service):
             raise PolicyError("/service", f"must be {self._service}")
         self._holder.adopt(snapshot)
+        self._running = snapshot
         self._soaking = self._timing() + SOAK_S, body
         self.standing = self.standing.applied(snapshot.version, snapshot.digest)
 
@@ -124,7 +137,7 @@ class Keeper:
         """An older policy that works is better than a new one that does not."""
         self._soaking = None
         left = self.standing
-        trusted = self._holder.fall_back()
+        trusted = self._running = self._holder.fall_back()
         if trusted is None:
             self.standing = Standing()
         else:

@@ -32,11 +32,11 @@ scope: ContextVar[Scope] = ContextVar("switchgear_scope", default=NOWHERE)
 class Run:
     """One run of an agent, or one request: its calls share one budget.
 
-    When it is over, what it used up is forgotten.
+    When the outermost block of a run is over, what the run used up is forgotten.
     """
 
-    def __init__(self, governor: Governor, inside: Scope) -> None:
-        self._governor, self._inside = governor, inside
+    def __init__(self, governor: Governor, inside: Scope, *, begins: bool) -> None:
+        self._governor, self._inside, self._begins = governor, inside, begins
         self._token: Token[Scope] | None = None
 
     @property
@@ -56,7 +56,8 @@ class Run:
         if self._token is not None:
             scope.reset(self._token)
             self._token = None
-        self._governor.end_run(self.id)
+        if self._begins:
+            self._governor.end_run(self.id)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
