@@ -29,14 +29,19 @@ MOST_NUMBER = 10**18 - 1
 POLICY = "Policy"
 
 
-class InEnvironment(Parameters):
-    environment = serializers.CharField(
-        required=False, default="default", max_length=100
+def maybe(**told: Any) -> serializers.CharField:
+    """A word that may be left out, or empty."""
+    return serializers.CharField(
+        required=False, allow_blank=True, max_length=400, **told
     )
+
+
+class InEnvironment(Parameters):
+    environment = maybe(help_text="default")
 
     @property
     def name(self) -> str:
-        return str(self.validated_data["environment"])
+        return self.validated_data.get("environment") or "default"
 
 
 class VersionParameters(Limited, InEnvironment):
@@ -53,19 +58,17 @@ class CompareParameters(InEnvironment):
 
 
 class ExplainParameters(InEnvironment):
-    service = serializers.CharField(max_length=400)
-    target = serializers.CharField(
-        max_length=400, help_text="Also with its kind: tool:search, model:gpt-4o."
-    )
+    service = maybe()
+    target = maybe(help_text="Also with its kind: tool:search, model:gpt-4o.")
     kind = serializers.ChoiceField(
         [kind.value for kind in Kind], required=False, default=Kind.TOOL.value
     )
-    tenant = serializers.CharField(required=False, max_length=400)
-    user = serializers.CharField(required=False, max_length=400)
-    agent = serializers.CharField(required=False, max_length=400)
-    model = serializers.CharField(required=False, max_length=400)
-    provider = serializers.CharField(required=False, max_length=400)
-    server = serializers.CharField(required=False, max_length=400)
+    tenant = maybe()
+    user = maybe()
+    agent = maybe()
+    model = maybe()
+    provider = maybe()
+    server = maybe()
 
 
 class OfVersions(Editing):
@@ -179,8 +182,9 @@ class RollBack(OfVersions):
         tag=POLICY,
     )
     def post(self, request: Request, number: int) -> Response:
+        asked = InEnvironment.asked(request)
         told = body_of(request, {"reason": str, "environment": str})
-        name = told.get("environment", InEnvironment.asked(request).name)
+        name = told.get("environment", asked.name)
         self.version(name, number)
         with refusals(request):
             made = actions.roll_back(

@@ -59,5 +59,5 @@ urlpatterns: list[URLPattern] = [
     path("schema/", documents.Schema.as_view(), name="api-schema"),
     path("docs/", documents.Pages.as_view(), name="api-docs"),
     # Last: whatever else is asked for here is told so in JSON.
-    re_path("^(?P<path>.*)$", nothing_here),
+    re_path(r"^(?P<path>[\s\S]*)$", nothing_here),
 ]

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from controlplane import actions
+from controlplane import actions, compiling
 from controlplane.models import Project
 from tests.dashboards import stored
 from tests.dashboards.stored import agent, export, model, tool
@@ -16,6 +16,43 @@ from tests.dashboards.stored import agent, export, model, tool
 ACME_TRACE = bytes.fromhex("0a" * 16)
 GLOBEX_TRACE = bytes.fromhex("0b" * 16)
 SECRET_TRACE = bytes.fromhex("0c" * 16)
+
+
+RULES = (
+    ("retry", {"id": "rt-search", "selector": {"target": "search.web"}}),
+    (
+        "fallback",
+        {
+            "id": "fb-search",
+            "selector": {"target": "search.web", "tenant": {"not": ["globex"]}},
+            "chain": [{"target": "tool:search.lite"}, {"target": "tool:search.old"}],
+            "owner": "search team",
+        },
+    ),
+)
+
+# What stands in the braces of an address, unless a test says something else.
+ANYTHING = {
+    "<call_id:id>": f"{'00' * 16}-{'00' * 8}",
+    "<trace_id:trace_id>": "00" * 16,
+    "<kind:kind>": "retry",
+    "<rule_id:id>": "no-such-rule",
+    "<int:number>": "1",
+    "<int:id>": "1",
+}
+
+
+def address_of(operation, parts=None):
+    """A path that reaches the operation; ``parts`` say what stands in its braces."""
+    route = str(operation.pattern)
+    for part, word in (ANYTHING | (parts or {})).items():
+        route = route.replace(part, word)
+    return f"/api/v1/{route}"
+
+
+def verb_of(operation):
+    """How it is asked; what only acts has no GET."""
+    return "get" if hasattr(operation.callback.cls, "get") else "post"
 
 
 class Reader(Client):
@@ -88,9 +125,36 @@ def secret(telemetry, other_project, start_ns):
             instance="secret-instance",
         ),
     )
+    keep_secret_policy(other_project)
     return other_project
+
+
+def keep_secret_policy(project):
+    """A rule in force, and another one in a draft."""
+    compiling.snapshot_for(project.pk, "default", "secret-service")
+    rule = {"id": "secret-rule", "owner": "secret owner"}
+    actions.save_rule(project, "retry", rule, actor=None, reason="secret reason")
+    draft = actions.open_draft(project, title="secret draft", actor=None)
+    drafted = {"id": "secret-draft-rule"}
+    actions.save_rule(project, "timeout", drafted, actor=None, draft=draft)
 
 
 @pytest.fixture
 def reader(project):
     return reader_of(project)
+
+
+@pytest.fixture
+def editor(project):
+    """A program that may edit rules."""
+    return reader_of(project, scopes=["read", "write"])
+
+
+@pytest.fixture
+def policy(project):
+    """Rules of ``project`` in force in one environment, and a draft."""
+    compiling.snapshot_for(project.pk, "default", "shop")
+    for kind, document in RULES:
+        actions.save_rule(project, kind, document, actor=None, reason="set up")
+    actions.open_draft(project, title="less waiting", actor=None)
+    return project

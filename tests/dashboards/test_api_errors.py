@@ -15,7 +15,7 @@ from controlplane.models import ApiKey, Membership, Role
 from dashboards.api import bodies
 from dashboards.api.urls import operations
 from ingest.queries import calls
-from tests.dashboards.conftest import Reader, reader_of
+from tests.dashboards.conftest import Reader, address_of, reader_of, verb_of
 
 QUERY = "/api/v1/metrics/query"
 ASKED = {"metrics": ["calls"]}
@@ -31,32 +31,27 @@ def problem(answer, status, code):
     return told
 
 
-def address(operation):
-    """A path that reaches the operation, whatever is stored."""
-    route = str(operation.pattern)
-    route = route.replace("<call_id:id>", f"{'00' * 16}-{'00' * 8}")
-    return "/api/v1/" + route.replace("<trace_id:trace_id>", "00" * 16)
+ADDRESSES = [(verb_of(one), address_of(one)) for one in operations]
 
 
-ADDRESSES = [address(operation) for operation in operations]
-
-
-@pytest.mark.parametrize("path", ADDRESSES)
-def test_nobody_reads_without_a_key(db, path):
-    answer = Client().get(path)
+@pytest.mark.parametrize(("verb", "path"), ADDRESSES)
+def test_nobody_reads_without_a_key(db, verb, path):
+    answer = getattr(Client(), verb)(path)
 
     problem(answer, 401, "not_authenticated")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize("path", ADDRESSES)
-def test_nobody_reads_with_a_wrong_key(db, path):
-    problem(Reader("sg_wrong").get(path), 401, "invalid_key")
+@pytest.mark.parametrize(("verb", "path"), ADDRESSES)
+def test_nobody_reads_with_a_wrong_key(db, verb, path):
+    problem(getattr(Reader("sg_wrong"), verb)(path), 401, "invalid_key")
 
 
-@pytest.mark.parametrize("path", ADDRESSES)
-def test_a_key_without_the_scope_reads_nothing(project, path):
-    problem(reader_of(project, scopes=["ingest"]).get(path), 403, "scope_missing")
+@pytest.mark.parametrize(("verb", "path"), ADDRESSES)
+def test_a_key_without_the_scope_reads_nothing(project, verb, path):
+    key = reader_of(project, scopes=["ingest"])
+
+    problem(getattr(key, verb)(path), 403, "scope_missing")
 
 
 def test_a_revoked_key_is_refused(project, reader):
@@ -155,9 +150,13 @@ def test_a_parameter_nobody_knows_is_refused(reader):
     assert "tenant" in told["detail"]
 
 
-@pytest.mark.parametrize("path", [path for path in ADDRESSES if "query" not in path])
-def test_every_endpoint_refuses_parameters_nobody_knows(reader, path):
-    problem(reader.get(f"{path}?a~b/c=1"), 400, "unknown_parameter")
+@pytest.mark.parametrize(
+    ("verb", "path"), [one for one in ADDRESSES if "query" not in one[1]]
+)
+def test_every_endpoint_refuses_parameters_nobody_knows(project, verb, path):
+    editor = reader_of(project, scopes=["read", "write"])
+
+    problem(getattr(editor, verb)(f"{path}?a~b/c=1"), 400, "unknown_parameter")
 
 
 def test_a_range_that_ends_before_it_begins_is_refused(reader):

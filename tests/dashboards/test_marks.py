@@ -42,7 +42,7 @@ def test_versions_outside_the_time_shown_leave_the_figure_as_it_is():
 
 
 def test_a_chart_without_times_has_no_place_for_marks():
-    empty = latency([], dict.fromkeys(LINES, []), step_s=60, filling=True)
+    empty = latency([], {name: [] for name in LINES}, step_s=60, filling=True)
 
     assert marked(empty, [version(1, TIMES[0])]) == empty
 
