@@ -72,7 +72,7 @@ class Rule:
     )
     selector: Selector = field(
         default=Selector(),
-        metadata=p.described(p.Type.SELECTOR, "Which calls it is about; {} is all."),
+        metadata=p.described(p.Type.SELECTOR, "Which calls it is about."),
     )
     expires_at: float | None = field(
         default=None,
