@@ -1,10 +1,10 @@
 """One call or several: models (and embeddings, which are wrapped like them).
 
 A model span inside a model span belongs to its call: the leaves are the attempts, the
-outer span decides. A failed one of another model inside, and Pydantic AI's failed
-"model request attempt", is a call of its own that another target answered. A failed
-call and the next tool or model span of the same parent are one call when the model is
-the same, else the second is the first one's fallback.
+outer span decides. A failed one of another model inside, Pydantic AI's failed "model
+request attempt", and whatever has another call id, is a call of its own. A failed call
+and the next tool or model span of the same parent are one call when the model is the
+same, else the second is the first one's fallback.
 """
 
 from __future__ import annotations
@@ -47,7 +47,11 @@ def model_calls(trace: Trace) -> list[Draft]:
     for place, category in enumerate(trace.categories):
         if category in _MODEL_LIKE:
             outer = mirrored.get(place, trace.above[place])
-            if outer >= 0 and trace.categories[outer] is category:
+            if (
+                outer >= 0
+                and trace.categories[outer] is category
+                and not _told_apart(trace.spans[outer], trace.spans[place])
+            ):
                 inner.setdefault(outer, []).append(place)
             else:
                 heads.append(place)
@@ -61,6 +65,11 @@ def model_calls(trace: Trace) -> list[Draft]:
                 unit.failure = span
             drafts.append(Draft(span.category, unit))
     return _follow_up(trace, drafts, mirrored)
+
+
+def _told_apart(one: Span, other: Span) -> bool:
+    """Calls with ids of their own, such as a call and what stands in for its model."""
+    return bool(one.call_id and other.call_id) and one.call_id != other.call_id
 
 
 def _mirrored(trace: Trace) -> dict[int, int]:
@@ -167,8 +176,8 @@ def _unit(trace: Trace, head: int, wrap: list[int], leaves: list[int]) -> Unit:
     told = [trace.spans[place] for place in unit.inside[-1]]
     if outer.failed:
         unit.failure = telling([outer, *told])
-    elif telling(told) is not None and trace.ends[head]:
-        unit.extra = 1
+    elif telling(told) is not None and trace.ends[head] and not outer.call_id:
+        unit.extra = 1  # who has ids of its own for calls shows every attempt
     return unit
 
 
@@ -203,10 +212,11 @@ def _follow_up(
         later = of_head.get(then)
         if later is None or trace.starts[then] < trace.ends[unit.head]:
             continue
-        if not same_model(trace.spans[unit.head].name, trace.spans[then].name):
+        one, other = trace.spans[unit.head], trace.spans[then]
+        if not same_model(one.name, other.name):
             answered = later.answered_elsewhere or _answered(trace, later.units[0])
             draft.answered_elsewhere |= answered
-        elif broke(unit.failure):
+        elif broke(unit.failure) and not _told_apart(one, other):
             later.units.append(unit)
             draft.units = later.units
             draft.answered_elsewhere |= later.answered_elsewhere

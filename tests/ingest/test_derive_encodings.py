@@ -250,3 +250,66 @@ def test_attempts_of_our_own_client_are_those_of_its_call():
     ]
 
     assert went(*spans) == ("recovered", 2, 1)
+
+
+def test_what_stands_in_for_a_model_is_a_call_of_its_own():
+    """Our own client makes it inside the call that it answers."""
+    mini = {**CHAT, "gen_ai.request.model": "gpt-4o-mini", "switchgear.call.id": "c2"}
+    first, second = {"switchgear.attempt": 1}, {"switchgear.attempt": 2}
+    down = {"switchgear.failure_class": "server_error"}
+    tokens = {"gen_ai.usage.input_tokens": 7}
+    own = {"gen_ai.operation.name": "chat", **ATTEMPT}
+    other = {"gen_ai.operation.name": "chat", "switchgear.call.id": "c2"}
+    answered = {
+        "switchgear.outcome": "fallback",
+        "switchgear.failure_class": "server_error",
+    }
+
+    one, two = calls(
+        said(1, {**CHAT, **ATTEMPT, **answered}, end=4),
+        said(2, {**own, **first, **down}, inside=1, failed="Down"),
+        said(3, {**own, **second, **down}, inside=1, start=1, end=2, failed="Down"),
+        said(4, {**mini, "switchgear.outcome": "ok"}, inside=1, start=3, end=4),
+        said(5, {**other, **first, **tokens}, inside=4, start=3, end=4),
+    )
+
+    assert (one.outcome, one.attempts) == ("fallback", 2)
+    assert one.attempt_errors == (("server_error", 2),)
+    assert (one.failure_class, one.usage) == ("server_error", None)
+    assert (two.outcome, two.attempts, two.usage.input) == ("ok", 1, 7)
+
+
+def test_a_model_that_was_not_asked_has_no_attempt():
+    """Its breaker was open, and another one answered at once."""
+    refused = {
+        "switchgear.outcome": "fallback",
+        "switchgear.decision": "fallback",
+        "switchgear.failure_class": "refused",
+        "switchgear.refusal_reason": "breaker",
+    }
+    mini = {**CHAT, "gen_ai.request.model": "gpt-4o-mini", "switchgear.call.id": "c2"}
+
+    one, two = calls(
+        said(1, {**CHAT, **ATTEMPT, **refused}, end=2),
+        said(4, {**mini, "switchgear.outcome": "ok"}, inside=1, start=1, end=2),
+    )
+
+    assert (one.outcome, one.attempts, one.refusal_reason) == ("fallback", 0, "breaker")
+    assert one.failure_class == "refused"
+    assert (two.outcome, two.attempts) == ("ok", 1)
+
+
+def test_two_calls_of_our_own_client_are_two_although_the_first_failed():
+    failed = {**CHAT, "switchgear.call.id": "c1", "switchgear.outcome": "failed"}
+    later = {**CHAT, "switchgear.call.id": "c2", "switchgear.outcome": "ok"}
+
+    found = calls(
+        said(1, {"gen_ai.operation.name": "invoke_agent"}, end=9),
+        said(2, failed, inside=1, failed="Down"),
+        said(3, later, inside=1, start=1, end=2),
+    )
+
+    assert [(call.outcome, call.attempts) for call in found] == [
+        ("failed", 1),
+        ("ok", 1),
+    ]
