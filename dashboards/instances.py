@@ -18,6 +18,7 @@ from controlplane.convergence import (
     Convergence,
     InstanceStanding,
     Presence,
+    ServiceConvergence,
     Standing,
     convergence,
 )
@@ -109,7 +110,7 @@ def _names(members: Sequence[Member]) -> list[str]:
     return sorted({member.service for member in members})
 
 
-def _service(name: str, told: Any, members: Sequence[Member]) -> dict[str, Any]:
+def _service(name: str, told: ServiceConvergence | None, members: Sequence[Member]) -> dict[str, Any]:
     own = [member for member in members if member.service == name]
     silent = sum(member.standing is None for member in own)
     return {
@@ -118,11 +119,17 @@ def _service(name: str, told: Any, members: Sequence[Member]) -> dict[str, Any]:
         "applied": told.applied if told else 0,
         "rejected": told.rejected if told else 0,
         "waiting": told.total - told.applied - told.rejected if told else 0,
-        "sentence": told.sentence if told else "asks for no policy",
+        "sentence": _sentence(told),
         "silent": silent,
         "gone": told.gone if told else 0,
         "seen": max((m.seen_at for m in own if m.seen_at), default=None),
     }
+
+
+def _sentence(told: ServiceConvergence | None) -> str:
+    if told is None:
+        return "asks for no policy"
+    return told.sentence if told.total else "none running"
 
 
 def _row(member: Member, version: int | None, now: datetime) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from html import escape
 from dashboards.figures import Figure, token
 
 NEAR = 0.05  # of the axis: labels that are closer would overlap
+SAME = 0.002  # of the axis: such lines would be one
 NAMED = 2  # versions one label names; more are counted
 TOLD = 6  # versions one label explains
 LABEL_PX = 18
@@ -39,13 +40,15 @@ def marked(figure: Figure, marks: Sequence[Mark]) -> Figure:
     shown = [mark for mark in marks if start <= mark.at_s * 1000 < end]
     if not shown:
         return figure
-    groups = _groups(shown, (end - start) / 1000 * NEAR)
+    seconds = (end - start) / 1000
+    groups = _groups(shown, seconds * NEAR)
+    lines = _groups(shown, seconds * SAME)
     notes = [_label(group, end - start, end) for group in groups]
     margin = layout["margin"]
     return figure | {
         "layout": layout
         | {
-            "shapes": [_line(mark) for mark in shown],
+            "shapes": [_line(group[0]) for group in lines],
             "annotations": [*layout.get("annotations", ()), *notes],
             "margin": margin | {"t": max(margin["t"], LABEL_PX)},
         }

@@ -12,10 +12,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from dashboards import colours, figures, metrics
+from dashboards import colours, figures, metrics, versions
 from dashboards.address import ALL, DAY, TOP, View, Window
 from dashboards.board import OTHER, board
 from dashboards.keyfigures import key_figures, outcome_totals
+from dashboards.marks import marked
 from ingest.queries.presence import arriving, first_call, in_flight, presence
 
 Answer = dict[str, Any]
@@ -61,13 +62,19 @@ def live(project_id: int, view: View, *, now: float) -> dict[str, Any]:
     if not _comparable(project_id, window, now):
         previous = {}
     groups = _ask(project_id, view, window, now, board_query(view))
+    marks = versions.between(project_id, view.environment, window.start, window.end)
     slots = colours.slots(project_id, view.dimension, _by_volume(groups, view))
     return {
         "meta": _meta(view, window, (seen, groups), now)
         | {"in_flight": _in_flight(project_id, view)},
         "kpis": key_figures(totals, values, previous, window),
         "outcomes": outcome_totals(totals, OUTCOME_METRICS),
-        "figures": _figures(seen["timestamps"], values, view, window),
+        "figures": {
+            name: marked(figure, marks)
+            for name, figure in _figures(
+                seen["timestamps"], values, view, window.step_s
+            ).items()
+        },
         "board": board(
             groups, view, window, slots, arriving=_arriving(project_id, view, now)
         ),
@@ -139,16 +146,16 @@ def _whole(answer: Answer, names: tuple[str, ...]) -> tuple[dict[str, Any], ...]
 
 
 def _figures(
-    timestamps: list[int], values: dict[str, Any], view: View, window: Window
+    timestamps: list[int], values: dict[str, Any], view: View, step_s: int
 ) -> dict[str, Any]:
     counts = {word: values[name] for word, name in OUTCOME_METRICS.items()}
     percentiles = {p: values[f"latency_ms.{p}"] for p in ("p50", "p95", "p99")}
     return {
         "outcomes": figures.outcomes(
-            timestamps, counts, step_s=window.step_s, filling=view.live
+            timestamps, counts, step_s=step_s, filling=view.live
         ),
         "latency": figures.latency(
-            timestamps, percentiles, step_s=window.step_s, filling=view.live
+            timestamps, percentiles, step_s=step_s, filling=view.live
         ),
     }
 

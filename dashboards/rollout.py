@@ -89,7 +89,7 @@ def short(found: Convergence, here: Sequence[InstanceStanding]) -> str:
     if found.version is None:
         return "no version yet"
     if not here:
-        return "no instance yet"
+        return "none running" if found.instances else "no instance yet"
     applied = sum(one.standing is Standing.APPLIED for one in here)
     return f"{applied:,} of {len(here):,} applied"
 

@@ -6,8 +6,8 @@ import { toast } from './shell.js';
 import { Wire } from './socket.js';
 
 const foot = $('#rollout');
-const { socket, data, project, environment } = foot.dataset;
-const query = new URLSearchParams(environment === 'default' ? {} : { env: environment }).toString();
+const { socket, data, project, place } = foot.dataset;
+const query = new URLSearchParams(place === 'default' ? {} : { env: place }).toString();
 
 // What the last click published, until every instance has it.
 let followed = Number($('[data-follow]')?.dataset.follow ?? 0);
