@@ -32,7 +32,13 @@ from controlplane.actions.projects import (
 )
 from controlplane.actions.publishing import Published
 from controlplane.actions.refusals import DraftMoved, PolicyRefused, RuleChanged
-from controlplane.actions.rules import create_rule, delete_rule, save_rule
+from controlplane.actions.rules import (
+    create_rule,
+    delete_rule,
+    delete_rules,
+    save_rule,
+    set_mode,
+)
 
 __all__ = [
     "DraftMoved",
@@ -44,6 +50,7 @@ __all__ = [
     "create_project",
     "create_rule",
     "delete_rule",
+    "delete_rules",
     "discard_draft",
     "end_price",
     "find_or_create_project",
@@ -61,6 +68,7 @@ __all__ = [
     "roll_back",
     "save_rule",
     "set_member",
+    "set_mode",
     "set_price",
     "take_back",
     "update_project",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -22,6 +23,7 @@ from controlplane.actions.editing import (
 from controlplane.actions.publishing import Edit, Guard, Session, apply, session_in
 from controlplane.models import Draft, Project
 from controlplane.rulebook import RuleView
+from switchgear.policy.rules import Mode
 
 
 @transaction.atomic
@@ -80,6 +82,39 @@ def delete_rule(
     write(session, Edit(slug, None), guard=exists(slug, rev=rev), draft=draft)
 
 
+@transaction.atomic
+def delete_rules(
+    project: Project,
+    slugs: Collection[str],
+    *,
+    actor: User | None,
+    actor_name: str = "",
+    reason: str = "",
+) -> None:
+    """Remove all of them at once, so that none of them needs another."""
+    session = session_in(project, actor=actor, actor_name=actor_name, reason=reason)
+    publish(session, [Edit(slug, None) for slug in slugs])
+
+
+@transaction.atomic
+def set_mode(
+    project: Project,
+    slugs: Collection[str],
+    mode: Mode,
+    *,
+    actor: User | None,
+    actor_name: str = "",
+    reason: str = "",
+) -> None:
+    """Let these rules act, only record, or do nothing, from one version on."""
+    session = session_in(project, actor=actor, actor_name=actor_name, reason=reason)
+    views = rulebook.views_of(session.project)
+    chosen = [views[slug] for slug in slugs if slug in views]
+    rules = [replace(view.rule, mode=mode) for view in chosen]
+    owners = [view.owner for view in chosen]
+    publish(session, map(Edit, (rule.id for rule in rules), rules, owners))
+
+
 def save(
     session: Session, edit: Edit, *, guard: Guard, draft: Draft | None
 ) -> RuleView:
@@ -93,7 +128,13 @@ def write(session: Session, edit: Edit, *, guard: Guard, draft: Draft | None) ->
     if draft is not None:
         drafts.put(session, draft, edit, guard=guard)
         return
-    for change in apply(session, [edit], guard=guard).changes:
+    publish(session, [edit], guard=guard)
+
+
+def publish(
+    session: Session, edits: Iterable[Edit], *, guard: Guard | None = None
+) -> None:
+    for change in apply(session, edits, guard=guard).changes:
         record(
             "rule.saved" if change.after else "rule.deleted",
             change.slug,

@@ -6,6 +6,6 @@ Every change goes through the same action as everywhere else; what may not be ch
 
 from __future__ import annotations
 
-from controlplane.admin import audit, keys, prices, projects
+from controlplane.admin import audit, keys, policy, prices, projects, rules
 
-__all__ = ["audit", "keys", "prices", "projects"]
+__all__ = ["audit", "keys", "policy", "prices", "projects", "rules"]

@@ -10,12 +10,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.db.models import ForeignKey, Model, QuerySet
-from django.forms import ModelChoiceField
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from controlplane.models import Project
-from controlplane.scope import ROLE_SCOPES, role_in
+from controlplane.scope import ROLE_SCOPES
+
+EDITORS = [role for role, scopes in ROLE_SCOPES.items() if "write" in scopes]
 
 
 def actor_of(request: HttpRequest) -> User:
@@ -23,9 +24,12 @@ def actor_of(request: HttpRequest) -> User:
     return request.user
 
 
-def may_write(user: User, project: Project) -> bool:
-    visible = Project.objects.visible_to(user).filter(pk=project.pk).exists()
-    return visible and "write" in ROLE_SCOPES[role_in(project, user)]
+def writable(user: User) -> QuerySet[Project]:
+    """The projects whose rules the user may edit."""
+    projects = Project.objects.visible_to(user)
+    if user.is_superuser:
+        return projects
+    return projects.filter(memberships__user=user, memberships__role__in=EDITORS)
 
 
 class NoDelete:
@@ -56,11 +60,3 @@ class OfProjects(admin.ModelAdmin):
         visible = Project.objects.visible_to(actor_of(request))
         rows = super().get_queryset(request)
         return rows.filter(**{f"{self.project_path}__in": visible})
-
-    def formfield_for_foreignkey(
-        self, db_field: ForeignKey[Any], request: HttpRequest, **kwargs: Any
-    ) -> ModelChoiceField | None:
-        if db_field.related_model is Project:
-            visible = Project.objects.visible_to(actor_of(request))
-            kwargs["queryset"] = visible.order_by("slug")
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
