@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from ingest.dialects import attributes, categories, identity, plan, subject
 from ingest.dialects.events import NOTHING, told
@@ -31,6 +31,10 @@ _NO_TRACE_ID, _NO_SPAN_ID = bytes(_TRACE_ID), bytes(_SPAN_ID)
 _FIRST_VALID_NS = 946_684_800 * 10**9
 _LAST_NS = 2**63 - 1
 _STATUS_ERROR = 2
+
+# Ids of trace, span and parent, start and end as sent: what needs no dialect, fetched
+# once, because each look into a message costs as much as a call.
+Frame: TypeAlias = tuple[bytes, bytes, bytes, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +84,17 @@ def _first(values: Any, keys: tuple[str, ...]) -> str | None:
 def _take(spans: Any, source: Source, done: Normalised) -> None:
     refused = set()
     oldest_ns = source.reading.oldest_ns
-    for position, span in enumerate(spans):
-        reason = _reason_to_refuse(span, oldest_ns)
+    for position, message in enumerate(spans):
+        frame = (
+            message.trace_id,
+            message.span_id,
+            message.parent_span_id,
+            message.start_time_unix_nano,
+            message.end_time_unix_nano,
+        )
+        reason = _reason_to_refuse(frame, oldest_ns)
         if reason is None:
-            done.spans.append(_span(span, source))
+            done.spans.append(_span(message, frame, source))
         else:
             refused.add(position)
             done.rejected[reason] += 1
@@ -94,8 +105,8 @@ def _take(spans: Any, source: Source, done: Normalised) -> None:
         spans.extend(kept)
 
 
-def _reason_to_refuse(span: Any, oldest_ns: int) -> str | None:
-    trace_id, span_id = span.trace_id, span.span_id
+def _reason_to_refuse(frame: Frame, oldest_ns: int) -> str | None:
+    trace_id, span_id, parent_id, start_ns, end_ns = frame
     if len(trace_id) != _TRACE_ID:
         return "trace_id_invalid"
     if trace_id == _NO_TRACE_ID:
@@ -104,13 +115,12 @@ def _reason_to_refuse(span: Any, oldest_ns: int) -> str | None:
         return "span_id_invalid" if span_id else "span_id_missing"
     if span_id == _NO_SPAN_ID:
         return "span_id_zero"
-    if len(span.parent_span_id) not in (0, _SPAN_ID):
+    if len(parent_id) not in (0, _SPAN_ID):
         return "parent_id_invalid"
-    at = span.end_time_unix_nano or span.start_time_unix_nano
-    return "too_old" if _FIRST_VALID_NS <= at < oldest_ns else None
+    return "too_old" if _FIRST_VALID_NS <= (end_ns or start_ns) < oldest_ns else None
 
 
-def _span(message: Any, source: Source) -> Span:
+def _span(message: Any, frame: Frame, source: Source) -> Span:
     """One span, understood: its category first, because it decides what is read."""
     values, events, status = message.attributes, message.events, message.status
     known = source.dictionary.plan(values)
@@ -127,7 +137,7 @@ def _span(message: Any, source: Source) -> Span:
         went = judge(category, facts, status, heard, source.scope)
     if known.tells_attempts or heard.retries:
         tried = tries(category, facts, heard)
-    start_ns, end_ns = message.start_time_unix_nano, message.end_time_unix_nano
+    _, _, _, start_ns, end_ns = frame
     future = start_ns > source.latest_ns or end_ns > source.latest_ns
     if future:
         start_ns, end_ns = min(start_ns, _LAST_NS), min(end_ns, _LAST_NS)
@@ -138,21 +148,20 @@ def _span(message: Any, source: Source) -> Span:
     )
     # fmt: on
     subject.describe(draft)
-    return _record(draft, tried, weight=len(values) + len(events))
+    return _record(frame, draft, tried, weight=len(values) + len(events))
 
 
-def _record(draft: subject.Draft, tried: Tries, weight: int) -> Span:
+def _record(frame: Frame, draft: subject.Draft, tried: Tries, weight: int) -> Span:
     """Everything in its place of ``Span``; by name it would take a microsecond more."""
-    message, source, facts, went = draft.message, draft.source, draft.facts, draft.went
-    parent_id = message.parent_span_id
+    trace_id, span_id, parent_id, _, _ = frame
+    source, facts, went = draft.source, draft.facts, draft.went
     bound = source.reading.tenant
     if bound is not None:
         # A key that is bound to a tenant speaks for it alone.
         facts.tenant, facts.tenant_copy = bound, None
     # fmt: off
     return Span(
-        message.trace_id, message.span_id,
-        parent_id if parent_id != _NO_SPAN_ID else b"",
+        trace_id, span_id, parent_id if parent_id != _NO_SPAN_ID else b"",
         draft.start_ns, draft.end_ns, source.received_ns, weight, draft.category,
         # Who and where
         source.service,
