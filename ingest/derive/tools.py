@@ -13,7 +13,7 @@ import heapq
 
 from ingest.derive.drafts import Draft, Try, Unit, broke, telling
 from ingest.derive.trace import Trace
-from ingest.records import Category
+from ingest.records import Category, Span
 
 _TOOL_LIKE = frozenset({Category.TOOL, Category.RETRIEVAL, Category.GUARDRAIL})
 
@@ -39,9 +39,17 @@ def _chained(trace: Trace, outer: int, place: int) -> bool:
     one, other = trace.spans[outer], trace.spans[place]
     if one.category is not other.category or (other.name and one.name != other.name):
         return False
-    if one.call_id and other.call_id:
+    if one.call_id and other.call_id and not _guards(one, other):
         return one.call_id == other.call_id
     return trace.directly_inside(place)
+
+
+def _guards(one: Span, other: Span) -> bool:
+    """Our client's call inside a framework's span: their ids are of different makers.
+
+    Only the client's call says an outcome, and only its attempts are numbered.
+    """
+    return other.outcome is not None and one.outcome is None and not one.numbered
 
 
 def _unit(trace: Trace, head: int, inner: dict[int, list[int]]) -> Unit:

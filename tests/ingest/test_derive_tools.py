@@ -13,6 +13,24 @@ RUN = [agent(1, 0, 1000), model(2, 0, 10, inside=1)]
 # What the spans below an agent run with a model are -> anchor and target: outcome,
 # attempts, failed attempts.
 ONE_OR_SEVERAL = {
+    "our client inside a framework's span tells of the same call": (
+        [
+            tool(3, 20, 60, inside=1, call_id="theirs"),
+            tool(4, 21, 59, inside=3, call_id="ours", outcome="recovered"),
+            tool(5, 22, 28, inside=4, call_id="ours", numbered=True, failed="timeout"),
+            tool(6, 30, 58, inside=4, call_id="ours", numbered=True),
+        ],
+        {"3 search": ("recovered", 2, 1)},
+    ),
+    "a tool of our client that calls itself is called twice": (
+        [
+            tool(3, 20, 60, inside=1, call_id="ours", outcome="ok"),
+            tool(4, 21, 59, inside=3, call_id="ours", numbered=True, attempts=1),
+            tool(5, 22, 58, inside=4, call_id="again", outcome="ok"),
+            tool(6, 23, 57, inside=5, call_id="again", numbered=True, attempts=1),
+        ],
+        {"3 search": ("ok", 1, 0), "5 search": ("ok", 1, 0)},
+    ),
     "the same call id is one call": (
         [
             tool(3, 20, 30, inside=1, call_id="a", failed="timeout"),

@@ -2,9 +2,9 @@
 
 Without the OpenTelemetry API, or where nobody listens, it costs next to nothing. A call
 that is not sampled still carries its context on, so that what it does inside is not
-sampled either. The keys are those of the GenAI conventions and ``switchgear.*``; an
-attempt names the operation only where it is a model's, so that no other reader of the
-spans counts a tool twice.
+sampled either. The keys are those of the GenAI conventions and ``switchgear.*``. An
+attempt of a tool does not say that it executes one, so that other readers of the spans
+do not count it twice.
 """
 
 from __future__ import annotations
@@ -38,6 +38,14 @@ _OPERATIONS = {
 }
 _MODEL_LIKE = frozenset({Kind.MODEL, Kind.EMBEDDING})
 _MESSAGE_LIMIT = 300
+# What an attempt repeats. One that does not say what it is is a tool's.
+_OF_TOOLS = frozenset({"switchgear.call.id"})
+_OF_OTHERS = _OF_TOOLS | {
+    "gen_ai.operation.name",
+    "gen_ai.request.model",
+    "gen_ai.tool.name",
+    "gen_ai.provider.name",
+}
 Values = Mapping[str, str | int | float]
 
 
@@ -80,18 +88,17 @@ class Telemetry:
     ) -> Trail | None:
         kind = Kind(facts.kind)
         operation = _OPERATIONS[kind]
+        said = _subject(facts, kind, operation, call_id)
         span = tracer.start_span(
             f"{operation} {facts.target}",
             within.context if within else None,
-            attributes=_subject(facts, kind, operation, call_id),
+            attributes=said,
         )
         if not span.is_recording() and not span.get_span_context().is_valid:
             return None
-        # Only a model's attempts are told by what a model does.
-        named = {"gen_ai.operation.name": operation} if kind in _MODEL_LIKE else {}
-        return Trail(
-            tracer, span, {**named, "switchgear.call.id": call_id}, self._trouble
-        )
+        told = _OF_TOOLS if kind is Kind.TOOL else _OF_OTHERS
+        common = {key: value for key, value in said.items() if key in told}
+        return Trail(tracer, span, common, self._trouble)
 
 
 def _subject(
