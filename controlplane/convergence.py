@@ -80,7 +80,7 @@ class ServiceConvergence:
     @property
     def sentence(self) -> str:
         if self.version is None:
-            return f"{self.total} instances, no policy version yet"
+            return f"no policy version yet, instances: {self.total}"
         parts = [f"{self.applied} of {self.total} on v{self.version}"]
         if self.rejected:
             why = f": {self.why}" if self.why else ""

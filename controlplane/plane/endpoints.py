@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from controlplane import keys
 from controlplane.acks import Key, key_of
+from controlplane.actions import PolicyRefused
 from controlplane.plane import asking, plane
 from controlplane.plane.admission import refusal
 from controlplane.plane.asking import Asked
@@ -65,6 +66,9 @@ async def app(scope: AsgiScope, receive: Receive, send: Send) -> None:
         await answer(await _authenticated(scope, receive, send))
     except Problem as problem:
         await _refuse(send, problem)
+    except PolicyRefused as refused:
+        told = (400, "invalid_field", refused.message)
+        await _refuse(send, Problem(*told, pointer=refused.pointer))
     except Exception:
         logger.exception("plane.request_failed", extra={"path": scope["path"]})
         await _refuse(send, NotNow("unavailable", "This cannot be answered now."))
@@ -148,14 +152,13 @@ async def _stream(request: Request, asked: Asked, here: Plane) -> None:
     place = _place(request, asked)
     member = Stream(request.key, asked.instance)
     key = Key(*place, asked.instance) if asked.instance else None
-    joining = asyncio.create_task(_join(here, place, member))
     if key:
         here.inbox.opened(key)
     try:
+        await _join(here, place, member)
         await member.run(request.receive, request.send)
     finally:
         here.hub.leave(member)
-        joining.cancel()
         if key:
             here.inbox.closed(key)
 
@@ -163,6 +166,8 @@ async def _stream(request: Request, asked: Asked, here: Plane) -> None:
 async def _join(here: Plane, place: Place, member: Stream) -> None:
     try:
         await here.hub.join(place, member)
+    except PolicyRefused:
+        raise
     except Exception:
         # It is in the room: the hub offers it the policy once that can be read.
         logger.exception("plane.join_failed")

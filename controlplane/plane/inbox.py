@@ -73,7 +73,7 @@ class Inbox:
 
     def closed(self, key: Key) -> None:
         self._streams[key] -= 1
-        if self._streams[key] <= 0:
+        if not self._streams[key]:
             del self._streams[key]
             self._opened.discard(key)
             self._closed.add(key)

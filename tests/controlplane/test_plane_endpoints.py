@@ -8,8 +8,10 @@ import json
 
 import pytest
 from django.db import OperationalError
+from django.utils import timezone
 
-from controlplane import actions, keys, plane
+from controlplane import actions, hints, keys, plane
+from controlplane.convergence import convergence
 from controlplane.models import ApiKey, Instance, Project
 from controlplane.plane import plane as planes
 from tests.controlplane.planes import (
@@ -419,6 +421,34 @@ def test_a_digest_that_was_rejected_is_never_sent_again(project, caller):
     assert (row.failed_rule, row.failed_error) == ("rt-search", "unknown kind")
 
 
+def test_a_rejection_is_told_to_who_watches_and_readable_at_once(project, caller):
+    publish(project)
+
+    async def scene():
+        heard = asyncio.Queue()
+        unsubscribe = hints.subscribe(hints.Topic.ACKS, heard.put_nowait)
+        await caller.status(
+            "i1",
+            state="REJECTED",
+            received_version=1,
+            failed={"version": 1, "rule": "rt-search", "error": "unknown kind"},
+        )
+        async with asyncio.timeout(2):
+            hint = await heard.get()
+            now = timezone.now()
+            read = await aside(convergence, project.pk, "prod", now=now)
+        await caller.status("i1", state="REJECTED", received_version=1)
+        await planes.current().inbox.flush()
+        unsubscribe()
+        return hint, read.services[0].sentence, heard.qsize()
+
+    hint, sentence, more = play(scene)
+
+    assert hint == hints.Hint(hints.Topic.ACKS, project.pk, "prod")
+    assert sentence == "0 of 1 on v1, 1 rejected: unknown kind"
+    assert more == 0  # a heartbeat is no news
+
+
 def test_a_new_life_of_an_instance_may_try_what_the_last_one_rejected(project, caller):
     publish(project)
 
@@ -553,6 +583,21 @@ def test_a_bad_question_is_told_where_it_is_wrong(caller, path, query, pointer):
     assert answer.status == 400
     if pointer:
         assert [each["pointer"] for each in answer.json["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize("path", ["/v1/policy", "/v1/policy/stream"])
+def test_an_environment_too_many_is_refused(caller, path, monkeypatch):
+    monkeypatch.setattr("controlplane.actions.policy.MOST_ENVIRONMENTS", 1)
+
+    async def scene():
+        first = await caller.get("/v1/policy?service=checkout&environment=prod")
+        return first, await caller.get(f"{path}?service=checkout&environment=stage")
+
+    first, refused = play(scene)
+
+    assert first.json["version"] == 1
+    assert (refused.status, refused.json["code"]) == (400, "invalid_field")
+    assert refused.json["errors"][0]["pointer"] == "/environment"
 
 
 def test_an_endless_question_is_refused(caller):
