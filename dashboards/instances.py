@@ -110,7 +110,9 @@ def _names(members: Sequence[Member]) -> list[str]:
     return sorted({member.service for member in members})
 
 
-def _service(name: str, told: ServiceConvergence | None, members: Sequence[Member]) -> dict[str, Any]:
+def _service(
+    name: str, told: ServiceConvergence | None, members: Sequence[Member]
+) -> dict[str, Any]:
     own = [member for member in members if member.service == name]
     silent = sum(member.standing is None for member in own)
     return {

@@ -130,7 +130,8 @@ def _run_budget(rule: Document) -> str:
         parts.append(span(rule["max_wall_clock_s"] * 1000))
     if "max_usd" in rule:
         parts.append(f"${rule['max_usd']}")
-    parts = parts or [f"{rule['loop_threshold']} equal calls"]
+    if "loop_threshold" in rule:
+        parts.append(plural(rule["loop_threshold"], "equal call"))
     return f"{', '.join(parts)} a run"
 
 
