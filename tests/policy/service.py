@@ -22,7 +22,7 @@ from switchgear.policy.precedence import Index
 from switchgear.policy.reading import read_selector
 from switchgear.policy.rules import Rule
 from switchgear.policy.selectors import Selector
-from switchgear.policy.state import Changes, Transition
+from switchgear.policy.state import Changes, Key, Transition
 from switchgear.policy.vocabulary import FailureClass
 
 SERVER_ERROR = FailureClass.SERVER_ERROR
@@ -121,8 +121,13 @@ class Service:
 
     def breaker(self) -> Breaker:
         """The only breaker there is."""
-        (found,) = (each for each in self.state.values() if isinstance(each, Breaker))
+        found = self.state[self.breaker_key()]
+        assert isinstance(found, Breaker)
         return found
+
+    def breaker_key(self) -> Key:
+        (key,) = (key for key in self.state if key[0] == "breaker")
+        return key
 
     def _learn(self, answer: Decision | Step) -> None:
         self.state |= answer.changes

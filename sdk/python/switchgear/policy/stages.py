@@ -121,6 +121,8 @@ def too_fast(
         if not wait_s:
             book.take(key, bucket, RatePermit(key, rule, units, bucket))
             continue
+        # What has leaked out until now, or else a clock that went back stops it.
+        book.noted[key] = bucket
         message = (
             f"{rule.limit} {_named(rule.unit)} per {rule.period_s} s are allowed"
             f" ({rule.id}). Try again in {in_seconds(wait_s)}."
