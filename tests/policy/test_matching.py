@@ -152,7 +152,7 @@ def hops(*names):
 )
 def test_a_chain_is_walked_forwards_and_never_back_to_its_beginning(at, left):
     chain = hops("a", "search", "b", "c")
-    rule = Fallback(id="fb", chain=chain, max_hops=3)
+    rule = Fallback(id="fb", chain=chain, max_hops=2)
     first = facts()
     call = first if at == "search" else facts(at, fallback_for=first)
 

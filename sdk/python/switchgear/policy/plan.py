@@ -84,11 +84,8 @@ class Plan:
 
 def hops_after(fallback: Fallback, first: CallFacts, at: CallFacts) -> tuple[Hop, ...]:
     """What is left of the chain of `first` when the call is at `at`."""
-    hops = tuple(
-        hop
-        for hop in fallback.chain[: fallback.max_hops]
-        if not is_at(hop, first, first)
-    )
+    elsewhere = [hop for hop in fallback.chain if not is_at(hop, first, first)]
+    hops = tuple(elsewhere[: fallback.max_hops])
     if at is first:
         return hops
     passed = [index for index, hop in enumerate(hops) if is_at(hop, first, at)]
