@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Protocol
 
-from dashboards.demo.world import Model, Tool
+from dashboards.demo.world import Customer, Model, Tool, Used
 
 Attributes = dict[str, str | int | float | bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Used:
-    """What one answer of a model took; cached tokens are part of the input."""
-
-    input: int
-    output: int
-    cached: int
-    first_s: float
 
 
 class Dialect(Protocol):
@@ -26,7 +15,7 @@ class Dialect(Protocol):
     def model(self, model: Model) -> Attributes: ...
     def answer(self, model: Model, used: Used, response: str) -> Attributes: ...
     def tool(self, tool: Tool, call: str, arguments: str) -> Attributes: ...
-    def about(self, tenant: str, session: str, user: str) -> Attributes: ...
+    def about(self, customer: Customer) -> Attributes: ...
 
 
 class GenAI:
@@ -55,20 +44,18 @@ class GenAI:
         }
 
     def tool(self, tool: Tool, call: str, arguments: str) -> Attributes:
-        told: Attributes = {
+        return {
             "gen_ai.operation.name": "execute_tool",
             "gen_ai.tool.name": tool.name,
+            "gen_ai.tool.call.id": call,
+            "gen_ai.tool.call.arguments": arguments,
         }
-        if call:
-            told["gen_ai.tool.call.id"] = call
-            told["gen_ai.tool.call.arguments"] = arguments
-        return told
 
-    def about(self, tenant: str, session: str, user: str) -> Attributes:
+    def about(self, customer: Customer) -> Attributes:
         return {
-            "tenant.id": tenant,
-            "gen_ai.conversation.id": session,
-            "user.id": user,
+            "tenant.id": customer.tenant,
+            "gen_ai.conversation.id": customer.session,
+            "user.id": customer.user,
         }
 
 
@@ -96,17 +83,20 @@ class OpenInference:
         }
 
     def tool(self, tool: Tool, call: str, arguments: str) -> Attributes:
-        told: Attributes = {
+        return {
             "openinference.span.kind": "TOOL",
             "tool.name": tool.name,
+            "tool_call.id": call,
             "input.value": arguments,
             "input.mime_type": "application/json",
         }
-        return told | ({"tool_call.id": call} if call else {})
 
-    def about(self, tenant: str, session: str, user: str) -> Attributes:
+    def about(self, customer: Customer) -> Attributes:
         return {
-            "metadata": json.dumps({"tenant": tenant}),
-            "session.id": session,
-            "user.id": user,
+            "metadata": json.dumps({"tenant": customer.tenant}),
+            "session.id": customer.session,
+            "user.id": customer.user,
         }
+
+
+GENAI, OPENINFERENCE = GenAI(), OpenInference()

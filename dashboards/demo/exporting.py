@@ -1,17 +1,11 @@
-"""How spans leave a service: the stock exporter, or JSON for those who have none.
-
-``Later`` holds an ended span back until the clock on the wall has reached its end, so
-that a simulated run arrives as a real one would: children first, the root last.
-"""
+"""How spans leave a service: the stock exporter, or JSON for those who have none."""
 
 from __future__ import annotations
 
-import heapq
 import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
-from itertools import count
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -105,22 +99,6 @@ def value(one: Any) -> dict[str, Any]:
     return {"stringValue": str(one)}
 
 
-class Later(SpanProcessor):
-    """Passes a span on when its end has come."""
-
-    def __init__(self, following: SpanProcessor) -> None:
-        self._following = following
-        self._order = count()
-        self._held: list[tuple[int, int, ReadableSpan]] = []
-
-    def on_end(self, span: ReadableSpan) -> None:
-        heapq.heappush(self._held, (span.end_time or 0, next(self._order), span))
-
-    def release(self, now_ns: int) -> None:
-        while self._held and self._held[0][0] <= now_ns:
-            self._following.on_end(heapq.heappop(self._held)[2])
-
-
 class Gather(SpanProcessor):
     """Keeps spans until somebody takes them."""
 
@@ -129,9 +107,6 @@ class Gather(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         self._ended.append(span)
-
-    def __len__(self) -> int:
-        return len(self._ended)
 
     def take(self) -> list[ReadableSpan]:
         taken, self._ended = self._ended, []

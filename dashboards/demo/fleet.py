@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
 from dashboards.demo.services import FLEET
 
@@ -19,9 +21,15 @@ STOP_S = 3.0
 class Fleet:
     """``begin`` returns at once; the services start as soon as the server is ready."""
 
-    def __init__(self, base: str, *, errand: Callable[[], tuple[str, float]]) -> None:
-        """``errand`` gives a key and the seconds of the past to fill."""
+    def __init__(
+        self, base: str, folder: Path, *, errand: Callable[[], tuple[str, float]]
+    ) -> None:
+        """``errand`` gives a key and the seconds of the past to fill.
+
+        In ``folder`` the services keep what they know of the policy.
+        """
         self._base = base
+        self._environment = os.environ | {"SWITCHGEAR_CACHE_DIR": str(folder)}
         self._errand = errand
         self._stop = threading.Event()
         self._processes: list[subprocess.Popen[str]] = []
@@ -51,9 +59,26 @@ class Fleet:
             if self._stop.wait(LOOK_EVERY_S):
                 return
         key, history_s = self._errand()
-        for name in FLEET:
-            if not self._stop.is_set():
-                self._processes.append(start(name, self._base, key, history_s))
+        since = time.time()  # noqa: TID251  the edge: all of them count from it
+        said = f"--base={self._base}", f"--history={history_s:.0f}", f"--since={since}"
+        for service in FLEET.values():
+            for number in range(1, service.instances + 1):
+                if not self._stop.is_set():
+                    instance = service.name, f"--number={number}"
+                    self._processes.append(self._one(key, *instance, *said))
+
+    def _one(self, key: str, *arguments: str) -> subprocess.Popen[str]:
+        """The key goes in on standard input: arguments can be read by anybody."""
+        process = subprocess.Popen(  # noqa: S603  our own module
+            [sys.executable, "-m", "dashboards.demo.process", *arguments],
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin is not None  # noqa: S101  it was asked for
+        process.stdin.write(key + "\n")
+        process.stdin.flush()
+        return process
 
 
 def ready(base: str) -> bool:
@@ -62,23 +87,3 @@ def ready(base: str) -> bool:
             return bool(answer.status == 200)  # noqa: PLR2004
     except (urllib.error.URLError, OSError):
         return False
-
-
-def start(name: str, base: str, key: str, history_s: float) -> subprocess.Popen[str]:
-    """The key goes in on standard input: arguments can be read by anybody."""
-    process = subprocess.Popen(  # noqa: S603  our own module
-        [
-            sys.executable,
-            "-m",
-            "dashboards.demo.process",
-            name,
-            f"--endpoint={base}/v1/traces",
-            f"--history={history_s:.0f}",
-        ],
-        stdin=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None  # noqa: S101  it was asked for
-    process.stdin.write(key + "\n")
-    process.stdin.flush()
-    return process

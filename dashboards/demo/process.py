@@ -1,6 +1,6 @@
-"""One service of the fleet as a process: the past as a backlog, then what happens now.
+"""One instance of a service as a process: what happens now, and the past as a backlog.
 
-    python -m dashboards.demo.process support-agent --endpoint URL --history 86400
+    python -m dashboards.demo.process support-agent --base http://127.0.0.1:8000
 
 The key comes in on standard input, and the process ends when standard input does: a
 fleet never outlives the server that started it.
@@ -9,129 +9,161 @@ fleet never outlives the server that started it.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
+import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from random import Random
 
+from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import (
-    BatchSpanProcessor,
-    SpanExporter,
-    SpanExportResult,
-)
-from opentelemetry.trace import Tracer
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 from dashboards.demo import world
-from dashboards.demo.backlog import SETTLE_S, moments
-from dashboards.demo.exporting import Gather, Later, exporter
-from dashboards.demo.services import FLEET, Service
+from dashboards.demo.backlog import backfill
+from dashboards.demo.byhand import Present, run_by_hand
+from dashboards.demo.exporting import exporter
+from dashboards.demo.governed import Governed, Toolbox
+from dashboards.demo.services import FLEET, Run, Service
+from switchgear import Client
 
 SEED = 7
-TICK_S = 0.2
-BATCH = 512
-TRIES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """Who this process is, and whom it knows."""
+
+    service: Service
+    number: int
+    base: str
+    key: str
+    since: float  # when the fleet was started
+
+    @property
+    def name(self) -> str:
+        return f"{self.service.name}-{self.number}"
+
+    def dice(self, purpose: str) -> Random:
+        return Random(f"{SEED} {self.name} {purpose}")  # noqa: S311  a simulation
+
+    def provider(self) -> TracerProvider:
+        resource = Resource.create(
+            {
+                "service.name": self.service.name,
+                "service.instance.id": self.name,
+                "service.version": "1.4.0",
+                "deployment.environment.name": self.service.environment,
+            }
+        )
+        return TracerProvider(resource=resource, shutdown_on_exit=False)
+
+    def down(self) -> str:
+        return world.outage(now_s(), live_from_s=self.since)
 
 
 def main() -> None:
     asked = arguments()
-    service = FLEET[asked.service]
     key = sys.stdin.readline().strip()
+    service = FLEET[asked.service]
+    instance = Instance(service, asked.number, asked.base, key, asked.since)
     # Between the end of the server and ours, every export would complain.
     logging.getLogger("opentelemetry").setLevel(logging.ERROR)
+    out = exporter(service.encoding, endpoint=f"{asked.base}/v1/traces", key=key)
+    provider = instance.provider()
+    provider.add_span_processor(BatchSpanProcessor(out, schedule_delay_millis=1000))
+    trace.set_tracer_provider(provider)
     stop = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stop.set())
-    threading.Thread(target=wait_for_end, args=(stop,), daemon=True).start()
-    out = exporter(service.encoding, endpoint=asked.endpoint, key=key)
-    now_s = time.time()  # noqa: TID251  the edge: everything below takes it
-    past = threading.Thread(
-        target=backfill, args=(service, out, now_s, asked.history, stop), daemon=True
-    )
-    past.start()
-    live(service, out, now_s, stop)
+    past = tell_past(instance, out, asked.history, stop)
+    threading.Thread(target=past, daemon=True).start()
+    with suppress(asyncio.CancelledError):
+        asyncio.run(live(instance))
+    # What is not sent yet is lost: the server that would take it is stopping too.
+    stop.set()
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("service", choices=FLEET)
-    parser.add_argument("--endpoint", required=True)
+    parser.add_argument("--base", required=True, help="address of the server")
+    parser.add_argument("--number", type=int, default=1, help="of the instance")
     parser.add_argument("--history", type=float, default=0, help="seconds to fill")
+    parser.add_argument("--since", type=float, default=now_s(), help="of the fleet")
     return parser.parse_args()
 
 
-def wait_for_end(stop: threading.Event) -> None:
-    sys.stdin.read()
-    stop.set()
+def now_s() -> float:
+    return time.time()  # noqa: TID251  the edge: everything below takes it
 
 
-def resource(service: Service, instance: int = 1) -> Resource:
-    return Resource.create(
-        {
-            "service.name": service.name,
-            "service.instance.id": f"{service.name}-{instance}",
-            "service.version": "1.4.0",
-            "deployment.environment.name": service.environment,
-        }
+def tell_past(
+    instance: Instance, out: SpanExporter, history_s: float, stop: threading.Event
+) -> Callable[[], None]:
+    past = backfill(
+        instance.service,
+        instance.provider(),
+        out,
+        instance.dice("past"),
+        now_s=instance.since,
+        history_s=history_s,
+        stop=stop,
+    )
+    return lambda: asyncio.run(past)
+
+
+async def live(instance: Instance) -> None:
+    """Runs begin at random moments, as often as the time of day wants."""
+    end_with_the_server()
+    service, rng = instance.service, instance.dice("runs")
+    begin = runs_of(instance)
+    rate = service.runs_per_s / service.instances
+    async with asyncio.TaskGroup() as running:
+        while True:
+            running.create_task(service.job(begin()))
+            await asyncio.sleep(rng.expovariate(rate * world.busy(now_s())))
+
+
+def runs_of(instance: Instance) -> Callable[[], Run]:
+    """What begins one run of this service, for its next customer."""
+    service, rng = instance.service, instance.dice("world")
+    tracer = trace.get_tracer("demo.fleet")
+    if not service.obeys:
+        return lambda: run_by_hand(
+            service, tracer, rng, Present(), live_from_s=instance.since
+        )
+    client = Client(
+        instance.base,
+        instance.key,
+        service.name,
+        environment=service.environment,
+        instance=instance.name,
+    )
+    toolbox = Toolbox(client, rng, instance.down)
+    return lambda: Governed(
+        toolbox, tracer, rng, world.customer(rng, service.name, now_s())
     )
 
 
-def tracer_of(provider: TracerProvider) -> Tracer:
-    return provider.get_tracer("demo.fleet", "1.4.0")
+def end_with_the_server() -> None:
+    """When asked to, and when nobody holds our standard input any more."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is None:
+        raise AssertionError
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, task.cancel)
 
+    def wait() -> None:
+        sys.stdin.read()
+        os.kill(os.getpid(), signal.SIGTERM)
 
-def live(
-    service: Service, out: SpanExporter, now_s: float, stop: threading.Event
-) -> None:
-    """Runs begin at random moments, as often as the time of day wants."""
-    later = Later(BatchSpanProcessor(out, schedule_delay_millis=1000))
-    provider = TracerProvider(resource=resource(service), shutdown_on_exit=False)
-    provider.add_span_processor(later)
-    tracer = tracer_of(provider)
-    rng = Random(f"{SEED} {service.name}")  # noqa: S311  a simulation
-    next_s = now_s - SETTLE_S
-    while not stop.wait(TICK_S):
-        now_ns = time.time_ns()
-        while next_s * 1e9 <= now_ns:
-            service.run(tracer, rng, int(next_s * 1e9), live_from_s=now_s)
-            next_s += rng.expovariate(service.runs_per_s * world.busy(next_s))
-        later.release(now_ns)
-    # What is not sent yet is lost: the server that would take it is stopping too.
-
-
-def backfill(
-    service: Service,
-    out: SpanExporter,
-    now_s: float,
-    history_s: float,
-    stop: threading.Event,
-) -> None:
-    """What would have been, the latest first, through the same exporter."""
-    gather = Gather()
-    provider = TracerProvider(resource=resource(service), shutdown_on_exit=False)
-    provider.add_span_processor(gather)
-    tracer = tracer_of(provider)
-    rng = Random(f"{SEED} {service.name} past")  # noqa: S311  a simulation
-    for at_s in moments(rng, service.runs_per_s, now_s=now_s, history_s=history_s):
-        service.run(tracer, rng, int(at_s * 1e9), live_from_s=now_s)
-        if len(gather) >= BATCH and not send(out, gather, stop):
-            return
-    if len(gather):
-        send(out, gather, stop)
-
-
-def send(out: SpanExporter, gather: Gather, stop: threading.Event) -> bool:
-    """Whether to go on; a server that is busy with the others is asked again."""
-    spans = gather.take()
-    for _ in range(TRIES):
-        if out.export(spans) is SpanExportResult.SUCCESS:
-            return not stop.is_set()
-        if stop.wait(1):
-            break
-    return False
+    threading.Thread(target=wait, daemon=True).start()
 
 
 if __name__ == "__main__":

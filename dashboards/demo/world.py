@@ -12,8 +12,10 @@ from random import Random
 
 SECOND_NS = 1_000_000_000
 DAY_S = 86_400
-OUTAGE_EVERY_S = 600
-OUTAGE_S = 90
+# Soon after the start there is something to see, and then again and again.
+CALM_S = 60
+OUTAGE_EVERY_S = 420
+OUTAGE_S = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Tool:
     fails: float = 0.01  # of its attempts
     trouble: tuple[str, ...] = ("timeout", "unavailable")
     provider: str = ""
+    idempotent: bool = True  # it may be called again after a failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,26 @@ class Model:
     provider: str
     typical_ms: float
     reads: int  # input tokens of a typical request
-    fallback: str = ""
     embeds: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """For whom a run is made."""
+
+    tenant: str
+    session: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What one answer of a model took; cached tokens are part of the input."""
+
+    input: int
+    output: int
+    cached: int
+    first_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +64,7 @@ class Trouble:
     message: str
     took_ms: float
     status_code: int | None = None
-    again: bool = True  # a caller would try once more
+    again: bool = True  # a caller without rules would try once more
 
 
 TENANTS = {
@@ -68,13 +89,22 @@ TOOLS = {
             "browser",
         ),
         Tool("crm.find_contact", 90, 0.015, ("unavailable", "not_found")),
-        Tool("payments.refund", 640, 0.02, ("unavailable", "invalid"), "payments"),
+        Tool(
+            "payments.refund",
+            640,
+            0.02,
+            ("unavailable", "invalid"),
+            "payments",
+            idempotent=False,
+        ),
         Tool("sql.query", 130, 0.03, ("timeout", "invalid")),
         Tool("docs.lookup", 60, 0.004, ("unavailable",)),
-        Tool("code.run", 2200, 0.06, ("tool", "timeout")),
+        Tool("code.run", 2200, 0.06, ("tool", "timeout"), idempotent=False),
         Tool("pdf.extract", 900, 0.03, ("tool", "timeout")),
-        Tool("mail.send", 210, 0.02, ("rate_limited", "reset")),
-        Tool("calendar.create", 180, 0.015, ("unavailable", "conflict")),
+        Tool("mail.send", 210, 0.02, ("rate_limited", "reset"), idempotent=False),
+        Tool(
+            "calendar.create", 180, 0.015, ("unavailable", "conflict"), idempotent=False
+        ),
         Tool("weather.now", 150, 0.01, ("reset",)),
         Tool("translate.text", 240, 0.01, ("unavailable",)),
     )
@@ -82,16 +112,16 @@ TOOLS = {
 MODELS = {
     model.name: model
     for model in (
-        Model("gpt-4o-mini", "openai", 900, 1800, "claude-haiku-4-5"),
-        Model("gpt-4.1", "openai", 1900, 3600, "claude-sonnet-4-5"),
-        Model("claude-sonnet-4-5", "anthropic", 2300, 5200, "gpt-4.1"),
-        Model("claude-haiku-4-5", "anthropic", 700, 1500, "gpt-4o-mini"),
-        Model("gemini-2.5-flash", "google", 650, 2400, "gpt-4o-mini"),
+        Model("gpt-4o-mini", "openai", 900, 1800),
+        Model("gpt-4o", "openai", 1900, 3600),
+        Model("claude-sonnet-4-5", "anthropic", 2300, 5200),
+        Model("claude-haiku-4-5", "anthropic", 700, 1500),
+        Model("gemini-2.5-flash", "google", 650, 2400),
         Model("text-embedding-3-small", "openai", 90, 700, embeds=True),
     )
 }
 # Who is down, one outage after the other.
-OUTAGES = ("openai", "payments", "browser", "anthropic", "websearch")
+OUTAGES = ("openai", "payments", "websearch", "openai", "browser", "anthropic")
 
 
 def busy(at_s: float) -> float:
@@ -100,22 +130,41 @@ def busy(at_s: float) -> float:
     return 0.35 + 0.65 * max(0.0, math.sin((hour - 6) / 16 * math.pi))
 
 
-def outage(at_s: float, *, live_from_s: float = 0) -> str:
+def outage(at_s: float, *, live_from_s: float) -> str:
     """Which provider is down at a time, "" for none.
 
-    Live, one comes and goes every ten minutes; of the past few are remembered.
+    Live, one comes and goes every few minutes; of the past few are remembered.
     """
-    number, into_s = divmod(int(at_s), OUTAGE_EVERY_S)
+    number, into_s = divmod(at_s - live_from_s - CALM_S, OUTAGE_EVERY_S)
     remembered = at_s >= live_from_s - 3600 or number % 7 == 0
     if into_s >= OUTAGE_S or not remembered:
         return ""
-    return OUTAGES[number % len(OUTAGES)]
+    return OUTAGES[int(number) % len(OUTAGES)]
+
+
+def customer(rng: Random, service: str, at_s: float) -> Customer:
+    """People come back: a conversation goes on for some runs of an hour."""
+    tenant = rng.choices([*TENANTS], [*TENANTS.values()])[0]
+    number = (int(at_s) // 3600 * 40 + rng.randrange(40)) % 100_000
+    session = f"{service[:3]}-{tenant}-{number}"
+    return Customer(tenant, session, f"{tenant}-user-{number % 23}")
 
 
 def duration_ms(rng: Random, typical_ms: float) -> float:
     """Around what is typical; one in fifty takes much longer."""
     slow = rng.uniform(4, 18) if chance(rng, 0.02) else 1.0
     return typical_ms * rng.lognormvariate(0, 0.35) * slow
+
+
+def used(rng: Random, model: Model, took_ms: float) -> Used:
+    """What an answer that took so long used up."""
+    reads = int(model.reads * rng.lognormvariate(0, 0.5))
+    return Used(
+        input=reads,
+        output=0 if model.embeds else int(took_ms / 9),
+        cached=int(reads * rng.choice((0, 0, 0.5, 0.8))),
+        first_s=took_ms * 0.0002,
+    )
 
 
 # Kind of trouble -> type, what is said, status code, whether to try again.

@@ -18,10 +18,12 @@ from django.utils import timezone
 
 from controlplane import actions, first_run
 from controlplane.management.commands.up import url_host
-from controlplane.models import Price, Project
+from controlplane.models import Price, Project, RuleChange
+from dashboards.demo.rules import FIRST_RULES
 from ingest.queries.presence import presence
 
 PROJECT = "Demo"
+NAME = "manage.py demo"
 PRICES = {
     "search.web": ("call", 5_000_000),
     "browser.fetch": ("call", 2_000_000),
@@ -53,6 +55,7 @@ class Command(BaseCommand):
         project = actions.find_or_create_project(PROJECT, actor=None)
         fleet = Fleet(
             f"http://{url_host()}:{settings.PORT}",
+            settings.DATA_DIR / "fleet",
             errand=lambda: errand(project, options["history"] * 3600),
         )
         fleet.begin()
@@ -66,8 +69,9 @@ def errand(project: Project, wanted_s: float) -> tuple[str, float]:
     """A key for the fleet, and how much of the past it has to fill."""
     try:
         set_prices(project)
+        make_first_rules(project)
         made = actions.create_key(
-            project, scopes=["ingest"], name="the demo fleet", actor=None
+            project, scopes=["ingest", "policy"], name="the demo fleet", actor=None
         )
         return made.token, missing_s(project, wanted_s)
     finally:
@@ -90,6 +94,27 @@ def set_prices(project: Project) -> None:
             valid_from=since,
             actor=None,
         )
+
+
+def make_first_rules(project: Project) -> None:
+    """Once: what visitors made of them since is theirs, an empty list included."""
+    if RuleChange.objects.filter(project=project).exists():
+        return
+    draft = actions.open_draft(
+        project, title="The first rules", actor=None, actor_name=NAME
+    )
+    for document, reason in FIRST_RULES:
+        actions.create_rule(
+            project,
+            document["kind"],
+            document,
+            actor=None,
+            actor_name=NAME,
+            reason=reason,
+            draft=draft,
+        )
+    reason = "What the demo begins with"
+    actions.publish_draft(draft, actor=None, actor_name=NAME, reason=reason)
 
 
 def missing_s(project: Project, wanted_s: float) -> float:

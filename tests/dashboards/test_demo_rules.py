@@ -1,0 +1,71 @@
+"""The rules that the demo begins with: made once, then whoever edits them has them."""
+
+from __future__ import annotations
+
+import pytest
+
+from controlplane import actions, rulebook
+from controlplane.models import RuleChange
+from dashboards.demo import world
+from dashboards.demo.rules import FIRST_RULES
+from dashboards.management.commands.demo import make_first_rules
+from switchgear.policy.reading import read_rule
+from switchgear.policy.review import review
+from switchgear.policy.rules import Fallback
+from switchgear.policy.selectors import Target
+from tests.controlplane.policies import retry
+
+RULES = [read_rule(document, strict=False) for document, _ in FIRST_RULES]
+
+
+def found(project):
+    return {view.id: view for view in rulebook.rules_in(project)}
+
+
+@pytest.mark.django_db
+def test_the_first_rules_are_one_version_with_an_owner_and_a_reason_each(project):
+    make_first_rules(project)
+
+    version = actions.first_version(project.pk, "production")
+    assert (version.number, version.rule_count) == (1, len(FIRST_RULES))
+    views = found(project)
+    assert len(views) == len(FIRST_RULES)
+    assert all(view.owner and view.reason for view in views.values())
+
+
+@pytest.mark.django_db
+def test_what_a_visitor_edited_is_left_alone(project):
+    make_first_rules(project)
+    slower = retry("retry-transient", max_attempts=7)
+    actions.save_rule(project, "retry", slower, actor=None)
+    actions.delete_rule(project, "mail-per-day", actor=None)
+
+    make_first_rules(project)
+
+    views = found(project)
+    assert views["retry-transient"].rule.max_attempts == 7
+    assert "mail-per-day" not in views
+
+
+@pytest.mark.django_db
+def test_who_wants_no_rules_gets_none_back(project):
+    make_first_rules(project)
+    actions.import_rules(project, [], actor=None)
+
+    make_first_rules(project)
+
+    assert found(project) == {}
+    assert RuleChange.objects.filter(project=project).count() == 2 * len(FIRST_RULES)
+
+
+def test_nothing_is_to_be_said_against_the_first_rules():
+    targets = [Target(None, name) for name in (*world.TOOLS, *world.MODELS)]
+
+    assert review(RULES, targets) == []
+
+
+def test_whatever_stands_in_can_be_called():
+    chains = [rule.chain for rule in RULES if isinstance(rule, Fallback)]
+
+    targets = {hop.target.name for chain in chains for hop in chain}
+    assert targets <= {*world.TOOLS, *world.MODELS}
