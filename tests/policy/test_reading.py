@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import localcontext
 
 import pytest
 from hypothesis import given
@@ -64,6 +65,18 @@ def test_values_are_ready_to_be_obeyed():
         Target("model", "small"),
         Target(None, "lite"),
     ]
+
+
+def test_money_is_exact_whatever_precision_the_program_has_chosen():
+    with localcontext(prec=2):
+        quota = rule("quota", limit="123456789012345.123456789", warn_at=[0.123456])
+
+        assert quota.limit_units == 123456789012345123456789
+        assert rule("run_budget", max_usd="1234.5").max_usd_nano == 1_234_500_000_000
+        assert b'"limit":"123456789012345.123456789"' in (
+            canonical.dumps(rule_document(quota))
+        )
+        assert b'"warn_at":[0.123456]' in canonical.dumps(rule_document(quota))
 
 
 def test_money_is_counted_in_whole_nano_usd():
@@ -372,7 +385,7 @@ def test_an_unknown_field_is_refused_with_a_pointer():
     assert "max_attempts" in error.message
 
 
-def test_stale_or_slow_can_never_be_longer_than_what_they_are_part_of():
+def test_waits_that_outlast_their_deadline_are_refused():
     """Pitfall 32: a grace shorter than the longest back-off reports false alarms."""
     waits = {"max_attempts": 4, "wait_duration_ms": 1000, "max_wait_ms": 3000}
 

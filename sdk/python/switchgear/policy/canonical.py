@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -19,6 +19,7 @@ from switchgear.policy.errors import PolicyError, step
 MAX_DEPTH = 16
 MAX_INTEGER = 2**53 - 1
 _TWICE = object()
+_EXACT = Context(prec=17)
 # ECMAScript writes smaller numbers with an exponent.
 _SMALLEST_PLAIN = -6
 
@@ -139,7 +140,7 @@ def _number(value: float) -> str:
     """As ECMAScript writes it: the shortest digits that read back the same."""
     if isinstance(value, int) or value.is_integer():
         return str(int(value))
-    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    sign, digits, exponent = Decimal(repr(value)).normalize(_EXACT).as_tuple()
     text = "".join(map(str, digits))
     point = len(digits) + int(exponent)  # where the decimal point goes
     minus = "-" if sign else ""

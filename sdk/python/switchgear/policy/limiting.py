@@ -17,7 +17,7 @@ _UNITS = ("calls", "tokens_total")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday")
 _DAYS = (*_WEEKDAYS, "saturday", "sunday")
 # Fractions of a unit that are counted as whole numbers.
-_SCALES = {"usd": p.NANO, "seconds": 1000}
+_SCALES = {"usd": p.NANO, "seconds": Decimal(1000)}
 _PER = p.choices("Calls that differ in one of these do not share it.", SCOPE)
 
 
@@ -136,7 +136,7 @@ class Quota(Rule):
     @property
     def limit_units(self) -> int:
         """The limit in what is counted: nano-USD, milliseconds, calls or tokens."""
-        return int(self.limit * _SCALES.get(self.unit, 1))
+        return int(p.EXACT.multiply(self.limit, _SCALES.get(self.unit, Decimal(1))))
 
     def faults(self) -> Iterator[Fault]:
         whole = self.limit == self.limit.to_integral_value()

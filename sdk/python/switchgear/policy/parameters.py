@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, replace
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import StrEnum
 from typing import Any
 
-NANO = 10**9
+# Money is exact, whatever precision the program around us has chosen for itself.
+EXACT = Context(prec=40)
+NANO = Decimal(10**9)
 
 
 class Type(StrEnum):
@@ -87,7 +89,7 @@ def money(help_: str) -> Metadata:
 
 def nano(usd: Decimal | None) -> int | None:
     """Money as calls report it: whole nano-USD."""
-    return None if usd is None else int(usd * NANO)
+    return None if usd is None else int(EXACT.multiply(usd, NANO))
 
 
 def choice(help_: str, of: Iterable[str]) -> Metadata:

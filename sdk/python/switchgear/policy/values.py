@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from switchgear.policy.errors import PolicyError, step
-from switchgear.policy.parameters import Parameter, Type
+from switchgear.policy.parameters import EXACT, Parameter, Type
 from switchgear.policy.selectors import Target
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -24,6 +24,7 @@ _TIME = re.compile(
 )
 _PERIOD = re.compile(r"P1[DWM]|PT1H|PT([1-9][0-9]{0,3})M")
 _MINUTES_MOST = 1440
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
@@ -33,7 +34,7 @@ def text(value: object, at: str, most: int = _TEXT_MOST) -> str:
         raise PolicyError(at, "must be a text")
     if not value.strip():
         raise PolicyError(at, "must not be blank")
-    if value != value.strip() or not value.isprintable():
+    if value != value.strip() or _CONTROL.search(value):
         message = "must not have spaces around it, nor control characters in it"
         raise PolicyError(at, message)
     if len(value) > most:
@@ -139,7 +140,7 @@ def _fitting(pattern: re.Pattern[str], value: object, at: str, allowed: str) -> 
 
 def _decimal(value: object, parameter: Parameter, at: str) -> Decimal:
     allowed = 'a number in quotes with at most 9 decimals, such as "0.25"'
-    return Decimal(_fitting(_DECIMAL, value, at, allowed)).normalize()
+    return Decimal(_fitting(_DECIMAL, value, at, allowed)).normalize(EXACT)
 
 
 def _slug(value: object, parameter: Parameter, at: str) -> str:
