@@ -145,6 +145,7 @@ class Delivery:
 
     def _report(self) -> None:
         """Say where we stand; a server that does not care is no reason to stop."""
+        # First: whatever becomes of it, it must not keep policies from being fetched.
         self._next_beat = self._timing() + self._beat_s
         standing = {**self._instance, **self._keeper.standing.report()}
         try:
@@ -157,3 +158,4 @@ class Delivery:
         beat_s = answer.get("heartbeat_s")
         if isinstance(beat_s, int | float) and beat_s > 0:
             self._beat_s = min(max(float(beat_s), _BEATS_S[0]), _BEATS_S[1])
+        self._next_beat = self._timing() + self._beat_s

@@ -7,7 +7,7 @@ of the exceptions in ``UNREACHABLE``; no answer makes it wait or read without en
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -65,7 +65,7 @@ class Plane:
         self._prefix = parts.path.rstrip("/")
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._query = "?" + urlencode(asked)
-        self._open: HTTPConnection | None = None
+        self._open: set[HTTPConnection] = set()
 
     def fetch(self, known: tuple[str, ...]) -> Fetched | None:
         """The snapshot, unless it is one of those whose digests are known."""
@@ -95,15 +95,14 @@ class Plane:
                 connection, "GET", path, {"Accept": "text/event-stream"}
             )
         except BaseException:
-            connection.close()
+            self._close(connection)
             raise
-        return Stream(connection, response)
+        return Stream(response, lambda: self._close(connection))
 
     def interrupt(self) -> None:
         """Make whatever another thread waits for end now."""
-        connection = self._open
-        if connection is not None and connection.sock is not None:
-            with suppress(OSError):
+        for connection in tuple(self._open):
+            with suppress(OSError, AttributeError):  # not there yet, or not any more
                 connection.sock.shutdown(SHUT_RDWR)
 
     @contextmanager
@@ -114,14 +113,19 @@ class Plane:
         try:
             yield self._send(connection, method, path, headers, body)
         finally:
-            connection.close()
+            self._close(connection)
 
     def _connect(self, timeout_s: float) -> HTTPConnection:
         kind = HTTPSConnection if self._secure else HTTPConnection
-        self._open = kind(self._host, self._port, timeout=_TIMEOUT_S)
-        self._open.connect()
-        self._open.sock.settimeout(timeout_s)
-        return self._open
+        connection = kind(self._host, self._port, timeout=_TIMEOUT_S)
+        connection.connect()
+        connection.sock.settimeout(timeout_s)
+        self._open.add(connection)
+        return connection
+
+    def _close(self, connection: HTTPConnection) -> None:
+        self._open.discard(connection)
+        connection.close()
 
     def _send(
         self,
@@ -144,8 +148,8 @@ class Plane:
 class Stream:
     """Server-sent events, read line by line."""
 
-    def __init__(self, connection: HTTPConnection, response: HTTPResponse) -> None:
-        self._connection, self._response = connection, response
+    def __init__(self, response: HTTPResponse, hang_up: Callable[[], None]) -> None:
+        self._response, self._hang_up = response, hang_up
 
     def hints(self) -> Iterator[Hint]:
         """Every event, and every comment as a sign of life, until the stream ends."""
@@ -169,7 +173,7 @@ class Stream:
 
     def close(self) -> None:
         self._response.close()
-        self._connection.close()
+        self._hang_up()
 
 
 def _read(response: HTTPResponse) -> bytes:
