@@ -513,3 +513,21 @@ def test_what_comes_back_when_all_was_forgotten_is_forgotten():
     service.end(running)
 
     assert service.state == {}
+
+
+def test_time_moves_two_breakers_at_once_each_for_itself():
+    opening = {"minimum_number_of_calls": 5, "wait_jitter_percent": 0}
+    shadow = CircuitBreaker(id="shadow", mode=Mode.SHADOW, priority=1, **opening)
+    service = Service(shadow, CircuitBreaker(id="cb", **opening))
+    for _ in range(5):
+        service.call(F.SERVER_ERROR)
+    service.obey(shadow, CircuitBreaker(id="cb", rev=2, operator_state="metrics_only"))
+
+    told = service.call()
+
+    assert (told.verdict, told.rule) == (Verdict.SHADOW_REFUSE, "shadow")
+    assert told.breaker_state == "metrics_only"
+    assert [(each.key[1], each.after) for each in told.transitions] == [
+        ("cb", "metrics_only")
+    ]
+    assert len(told.permits) == 1

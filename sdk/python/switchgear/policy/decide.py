@@ -11,8 +11,6 @@ the same answer to the same question.
 
 from __future__ import annotations
 
-from typing import cast
-
 from switchgear.policy import guarding, retry, settling, stages, throttle
 from switchgear.policy.asking import Asked, Book
 from switchgear.policy.decision import (
@@ -151,7 +149,7 @@ def _again(
     asked_s = _asked_for_s(plan, rule, result, state, now)
     after_s = retry.wait_s(rule, attempts, at_least=asked_s, chance=chance)
     ends_at = plan.ends_at(call, tried.started_at)
-    reserve = retry.spent(cast("retry.Reserve | None", state.get(plan.reserve)), now)
+    reserve = retry.spent(state.get(plan.reserve), now)
     hindrances = (
         (Halt.NOT_RETRYABLE, result.failure_class not in rule.retry_on),
         (Halt.NOT_REPEATABLE, not retry.repeatable(rule, call)),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import cast
 
 from switchgear.policy import breaker as breakers
 from switchgear.policy import throttle
@@ -21,14 +20,16 @@ from switchgear.policy.vocabulary import FailureClass, RefusalReason
 
 
 def breaker_of(guard: Guard, state: State) -> breakers.Breaker:
-    return cast("breakers.Breaker", state.get(guard.breaker, breakers.NEW))
+    breaker: breakers.Breaker = state.get(guard.breaker, breakers.NEW)
+    return breaker
 
 
 def throttle_of(guard: Guard, state: State) -> throttle.Throttle | None:
     """What the target asked for, unless the operator has taken over."""
     if guard.rule.operator_state != "automatic":
         return None
-    return cast("throttle.Throttle | None", state.get(guard.throttle))
+    known: throttle.Throttle | None = state.get(guard.throttle)
+    return known
 
 
 def looks_down(guards: Iterable[Guard], asked: Asked, book: Book) -> Refusal | None:
@@ -74,8 +75,8 @@ def _throttled(guard: Guard, asked: Asked, book: Book) -> Refusal | None:
 def admit(guards: Iterable[Guard], asked: Asked, book: Book) -> None:
     """Take the permits of all breakers that let the attempt through."""
     for guard in guards:
-        known = book.noted.get(guard.breaker) or book.state.get(guard.breaker)
-        known = cast("breakers.Breaker", known or breakers.NEW)
+        state = book.noted if guard.breaker in book.noted else book.state
+        known = breaker_of(guard, state)
         if breakers.blocked_for(known, guard.rule, asked.now):
             continue  # it is in shadow
         known, admission, turns = breakers.admit(known, guard.rule, asked.now)

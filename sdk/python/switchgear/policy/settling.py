@@ -8,7 +8,7 @@ the state has expired, and owes nothing.
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import Any
 
 from switchgear.policy import budget, limiter, quota, slots
 from switchgear.policy.decision import (
@@ -42,7 +42,8 @@ def settle(
         guard = permit.guard
         known, turns = learned(permit, result, state, now, chance)
         changes[guard.breaker] = known
-        transitions += told(guard, turns)
+        if turns:
+            transitions += told(guard, turns)
         if result is not None:
             changes |= throttled(guard, result, state, now)
         if guard.rule.mode is Mode.ENFORCE:
@@ -53,19 +54,19 @@ def settle(
 def _settled(
     permit: RunPermit | SlotPermit | RatePermit | QuotaPermit,
     result: Result | None,
-    held: Remembered | None,
+    held: Any,
     now: float,
 ) -> Remembered | None:
     """What is remembered after one permit was given back; None: as before."""
     if isinstance(permit, RatePermit):
-        return _rate(permit, result, cast("limiter.Bucket | None", held), now)
+        return _rate(permit, result, held, now)
     if held is None:
         return None
     if isinstance(permit, SlotPermit):
-        return slots.give_back(cast("slots.Slots", held), permit.slot)
+        return slots.give_back(held, permit.slot)
     if isinstance(permit, QuotaPermit):
-        return _quota(permit, result, cast("quota.Spent", held))
-    return _run(permit, result, cast("budget.Run", held))
+        return _quota(permit, result, held)
+    return _run(permit, result, held)
 
 
 def _rate(

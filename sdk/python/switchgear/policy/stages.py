@@ -7,7 +7,6 @@ share of a budget) or answers with the refusal of the first that says no.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
 
 from switchgear.policy import budget, limiter, quota, retry, slots
 from switchgear.policy.asking import Asked, Book, in_seconds
@@ -69,7 +68,7 @@ def over_budget(rules: Iterable[RunBudget], asked: Asked, book: Book) -> Refusal
         return None
     for rule in rules:
         key = run_key(rule, call.run)
-        run = cast("budget.Run | None", book.state.get(key)) or budget.Run(now, now)
+        run: budget.Run = book.state.get(key) or budget.Run(now, now)
         share = budget.share_of(run, rule, call)
         gone = budget.exceeded(run, rule, call, share, attempt=attempt, now=now)
         if gone is None:
@@ -91,7 +90,7 @@ def no_slot(
     matches: Iterable[Match[Concurrency]], asked: Asked, book: Book
 ) -> Refusal | None:
     for rule, key in matches:
-        found = cast("slots.Slots | None", book.state.get(key)) or slots.NONE
+        found: slots.Slots = book.state.get(key, slots.NONE)
         most, ttl_s = rule.max_concurrent_calls, _slot_ttl_s(rule, asked.plan)
         known, slot = slots.take(found, most, ttl_s, asked.now)
         if slot is not None:
@@ -116,8 +115,7 @@ def too_fast(
     for rule, key in matches:
         # An estimate of nothing is no estimate: it pays when the truth is known.
         units = 1 if rule.unit == "calls" else max(1, asked.call.tokens)
-        found = cast("limiter.Bucket | None", book.state.get(key))
-        bucket, wait_s = limiter.take(found, rule, units, asked.now)
+        bucket, wait_s = limiter.take(book.state.get(key), rule, units, asked.now)
         if not wait_s:
             book.take(key, bucket, RatePermit(key, rule, units, bucket))
             continue
@@ -137,8 +135,8 @@ def all_spent(
     matches: Iterable[Match[Quota]], asked: Asked, book: Book
 ) -> Refusal | None:
     for rule, key in matches:
-        found = cast("quota.Spent | None", book.state.get(key))
-        spent, first = quota.current(found, rule, asked.now), asked.attempt == 1
+        spent = quota.current(book.state.get(key), rule, asked.now)
+        first = asked.attempt == 1
         charge = quota.charge_for(spent, rule, asked.call, first=first)
         if quota.fits(spent, rule, charge, first=first):
             permit = QuotaPermit(key, rule, charge)
@@ -159,7 +157,7 @@ def all_spent(
 def pay_in(asked: Asked, book: Book) -> None:
     """A call earns its target a part of a retry."""
     rule, key = asked.plan.retry, asked.plan.reserve
-    reserve = cast("retry.Reserve | None", book.state.get(key)) if rule else None
+    reserve: retry.Reserve | None = book.state.get(key)
     if rule and reserve and asked.attempt == 1:
         book.taken[key] = retry.earned(reserve, rule, asked.now)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 # What is remembered, for which rule, and the facts of those who share it:
 # "breaker", "cb-search", "kind=tool", "target=search".
@@ -30,7 +30,8 @@ class Remembered(Protocol):
         ...
 
 
-State = Mapping[Key, Remembered]
+# Whoever makes a key knows the type of what is kept under it.
+State = Mapping[Key, Any]
 Changes = dict[Key, Remembered]
 
 
