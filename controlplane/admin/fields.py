@@ -13,6 +13,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from controlplane import selectortext
 from switchgear.policy.parameters import Parameter, Type
@@ -20,6 +21,8 @@ from switchgear.policy.reading import read_selector
 from switchgear.policy.wording import parameter_words, value_words
 
 SPARE_HOPS = 3
+# Their default stands in the form, and nothing else stands for it.
+SEEN = {Type.FLAG, Type.CHOICE, Type.CHOICES}
 
 
 class SelectorField(forms.CharField):
@@ -169,7 +172,7 @@ def part_label(part: Parameter) -> str:
 def field_for(parameter: Parameter) -> forms.Field:
     """The field of one parameter, with its words, unit, bounds and default."""
     about = {
-        "label": part_label(parameter),
+        "label": capfirst(part_label(parameter)),
         "help_text": helped(parameter),
         "required": parameter.required,
         "initial": parameter.default,
@@ -178,7 +181,7 @@ def field_for(parameter: Parameter) -> forms.Field:
 
 
 def helped(parameter: Parameter) -> str:
-    if parameter.type is Type.FLAG or parameter.required:
+    if parameter.type in SEEN or parameter.required:
         return parameter.help
     if parameter.default is None:
         return f"{parameter.help} Empty: none."

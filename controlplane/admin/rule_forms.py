@@ -36,10 +36,10 @@ class RuleForm(forms.ModelForm):
     kind: ClassVar[str]
     own_fields: ClassVar[tuple[str, ...]]
 
-    slug = forms.CharField(label="id", help_text=COMMON_TABLE["id"].help)
+    slug = forms.CharField(label="Id", help_text=COMMON_TABLE["id"].help)
     seen_rev = forms.IntegerField(required=False, widget=forms.HiddenInput)
     selector = SelectorField(
-        label="applies to",
+        label="Applies to",
         required=False,
         help_text=SELECTOR_HELP,
         widget=forms.TextInput(attrs={"size": 80}),
@@ -161,6 +161,7 @@ def initial_of(view: RuleView) -> dict[str, Any]:
         **flat,
         "slug": view.id,
         "seen_rev": view.rev,
+        "reason": "",  # of the edit to come
         "expires_at": rulebook.moment(view.rule.expires_at),
     }
 

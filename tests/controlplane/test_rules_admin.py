@@ -432,6 +432,25 @@ def test_a_form_of_a_rule_costs_a_fixed_number_of_queries(
         admin_client.get(url("retry", "change", rows[0].pk))
 
 
+def test_the_history_of_a_rule_knows_of_edits_made_elsewhere(save, admin_client):
+    save(retry("rt", max_attempts=2), reason="asked for by ops")
+    row = save(retry("rt", max_attempts=3), reason="and again")
+    save(retry("other"), reason="something else")
+
+    page = admin_client.get(url("retry", "history", row.pk), follow=True)
+
+    listed = page.content.decode()
+    assert "asked for by ops" in listed
+    assert "and again" in listed
+    assert "something else" not in listed
+
+
+def test_a_form_asks_for_a_new_reason(save, filled):
+    row = save(retry(), reason="of the last edit")
+
+    assert "of the last edit" not in filled(url("retry", "change", row.pk)).values()
+
+
 @pytest.fixture
 def staff_client(client, project):
     """A member of staff who may use the admin, but is no superuser."""
