@@ -14,7 +14,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils import timezone
 
-from controlplane import rulebook
+from controlplane import actions, rulebook
 from controlplane.models import Draft, PolicyVersion, Project
 from controlplane.rulebook import Change, RuleView
 from dashboards.policy import words
@@ -166,6 +166,7 @@ class Desk:
             "said": plural(len(over), "change"),
             "at": max((view.updated_at for view in over), default=None),
             "sentences": self.sentences(over),
+            "moved": [str(one) for one in actions.moved_since(self.draft)],
         }
 
     def sentences(self, over: Iterable[RuleView]) -> list[dict[str, Any]]:
