@@ -116,6 +116,13 @@ def test_saving_a_cyclic_graph_of_fallbacks_is_refused_naming_the_cycle():
             ("ab", "b", "ab"),
         ),
         (
+            [
+                fallback("r", {"target": {"glob": "a*"}, "model": ["m"]}, "b"),
+                fallback("s", "b", "tool:ab"),
+            ],
+            ("b", "tool:ab", "b"),
+        ),
+        (
             [fallback("r", {"target": ["x", "a"]}, "b"), fallback("s", "b", "a")],
             ("a", "b", "a"),
         ),

@@ -80,6 +80,8 @@ def test_a_shadowed_rule_really_never_wins(one, other, known):
         ("concurrency", {"max_concurrent_calls": 5}, {"max_concurrent_calls": 6}),
         ("concurrency", {}, {"per": ["tenant"]}),
         ("rate_limit", {"limit": 10}, {"limit": 11}),
+        ("rate_limit", {"limit": 60, "burst": 1}, {"limit": 1, "period_s": 1}),
+        ("rate_limit", {"limit": 3, "burst": 1}, {"limit": 2, "period_s": 30}),
         (
             "rate_limit",
             {"limit": 60, "burst": 10},
@@ -106,6 +108,7 @@ def test_a_limit_that_another_always_reaches_first_never_binds(kind, tight, loos
     [
         ("concurrency", {"per": ["tenant"]}, {"max_concurrent_calls": 99}),
         ("rate_limit", {"limit": 10}, {"limit": 20, "burst": 5}),
+        ("rate_limit", {"limit": 3}, {"limit": 2, "period_s": 59, "burst": 2}),
         ("rate_limit", {"limit": 10}, {"limit": 11, "unit": "tokens_total"}),
         ("quota", {"limit": "5"}, {"limit": "6", "unit": "seconds"}),
         ("quota", {"limit": "5"}, {"limit": "6", "window": {"tz": "Asia/Tokyo"}}),

@@ -112,7 +112,9 @@ def test_a_pattern_matches_like_a_regular_expression(pattern, value):
     assert glob_matches(pattern, value) is bool(re.fullmatch(expression, value))
 
 
-@pytest.mark.parametrize("name", ["\u0634\u200c\u0645\u0627", "👩\u200d💻", "Müller & Söhne"])
+@pytest.mark.parametrize(
+    "name", ["\u0634\u200c\u0645\u0627", "👩\u200d💻", "Müller & Söhne"]
+)
 def test_names_of_every_script_can_be_selected(name):
     assert selects({"tenant": name}, tenant=name)
 

@@ -14,12 +14,17 @@ from typing import NamedTuple, TypeVar
 from switchgear.policy.errors import PolicyError
 from switchgear.policy.overlap import overlap, possible
 from switchgear.policy.rules import Fallback, Mode, Quota, Rule
-from switchgear.policy.selectors import Comparison, Condition, Selector, Target
+from switchgear.policy.selectors import (
+    ANYTHING,
+    Comparison,
+    Condition,
+    Selector,
+    Target,
+)
 from switchgear.policy.vocabulary import Kind
 
 Node = TypeVar("Node", bound=Hashable)
 
-_NAMING = ("target", "model")
 _FINITE = (Comparison.EXACT, Comparison.LIST)
 # These stay the same from hop to hop.
 _INVARIANT = frozenset({"agent", "tenant", "service", "environment"})
@@ -86,7 +91,7 @@ def _own_kind(selector: Selector) -> Kind | None:
         return Kind(kind.values[0])
     if target and target.comparison is Comparison.EXACT:
         return Target.parse(target.values[0]).kind
-    return Kind.MODEL if "model" in conditions else None
+    return Kind.MODEL if "model" in conditions and target is None else None
 
 
 def _sends_back(step: Step) -> bool:
@@ -122,10 +127,11 @@ class _Naming:
 
 def _listed_names(selector: Selector) -> set[str] | None:
     """All names it can be about, or None when it has a pattern or says nothing."""
-    for name, condition in selector.conditions:
-        if name in _NAMING and condition.comparison in _FINITE:
-            return {Target.parse(value).name for value in condition.values}
-    return None
+    conditions = dict(selector.conditions)
+    naming = conditions.get("target") or conditions.get("model")
+    if naming is None or naming.comparison not in _FINITE:
+        return None
+    return {Target.parse(value).name for value in naming.values}
 
 
 def _names_target(selector: Selector, target: Target) -> bool:
@@ -150,8 +156,7 @@ def may_select(selector: Selector, target: Target) -> bool:
 
 def _says_which(condition: Condition) -> bool:
     """Whether a condition picks some out, rather than all or all but a few."""
-    anything = condition.values == ("*",)
-    return condition.comparison is not Comparison.NOT and not anything
+    return condition.comparison is not Comparison.NOT and condition != ANYTHING
 
 
 def _may_be(fact: str, condition: Condition, target: Target) -> bool:

@@ -10,6 +10,7 @@ from itertools import chain
 
 from switchgear.policy.rule import Rule
 from switchgear.policy.selectors import (
+    ANYTHING,
     FACTS,
     Comparison,
     Condition,
@@ -117,7 +118,7 @@ def _implies(fact: str, narrow: Condition, wide: Condition) -> bool:
         # A star in the narrower one can only be met by a star in the wider one.
         same_kind = pattern.kind in (None, narrower.kind)
         return same_kind and glob_matches(pattern.name, narrower.name)
-    return wide == Condition(Comparison.GLOB, ("*",))
+    return wide == ANYTHING
 
 
 def _excludes(fact: str, narrow: Condition, values: tuple[str, ...]) -> bool:

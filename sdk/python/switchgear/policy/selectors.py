@@ -82,6 +82,9 @@ class Condition:
         return {"not": list(self.values)}
 
 
+ANYTHING = Condition(Comparison.GLOB, ("*",))
+
+
 def glob_matches(pattern: str, value: str) -> bool:
     """Whether `value` fits `pattern`, in which `*` is any run of characters."""
     first, *rest = pattern.split("*")
