@@ -22,6 +22,9 @@ VIOLATIONS = [
     ("ingest", "ingest/stores/base.py", "import ingest.pipeline"),
     ("ingest", "ingest/commit.py", "import ingest.queries"),
     ("protected", "dashboards/apps.py", "import ingest.models"),
+    ("client", "sdk/python/switchgear/call.py", "import switchgear.client"),
+    ("client", "sdk/python/switchgear/policy/facts.py", "import switchgear.clock"),
+    ("server", "controlplane/env.py", "from switchgear import Client"),
     ("cycles", "controlplane/models/projects.py", "import controlplane.models.keys"),
 ]
 
