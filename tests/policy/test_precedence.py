@@ -203,6 +203,7 @@ def test_every_rule_has_a_reason_for_people():
         rule("retry", "off", mode="off"),
         rule("retry", "over", expires_at="1970-01-01T00:00:01Z"),
         rule("retry", "beta", selector={"tenant": ["beta", "gamma"]}),
+        rule("retry", "model", selector={"target": "model:search"}),
         rule("retry", "agent", selector={"agent": {"not": ["x"]}}),
         rule("retry", "loud", mode="shadow", priority=9),
         rule("retry", "quiet", mode="shadow"),
@@ -233,6 +234,10 @@ def test_every_rule_has_a_reason_for_people():
         "beta": (
             Verdict.NOT_SELECTED,
             "the call must have tenant beta or gamma, but its tenant is acme",
+        ),
+        "model": (
+            Verdict.NOT_SELECTED,
+            "the call must have target model:search, but its target is tool:search",
         ),
         "agent": (
             Verdict.NOT_SELECTED,

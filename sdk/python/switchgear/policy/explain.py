@@ -11,7 +11,7 @@ from enum import StrEnum
 from switchgear.policy.facts import CallFacts
 from switchgear.policy.precedence import Index, decided_by, expired, strength
 from switchgear.policy.rules import KINDS, Mode, Rule
-from switchgear.policy.selectors import fact, holds
+from switchgear.policy.selectors import Condition, fact, holds
 from switchgear.policy.snapshot import Snapshot
 from switchgear.policy.values import time_text
 from switchgear.policy.wording import condition_words
@@ -102,12 +102,16 @@ def _absent(rule: Rule, facts: CallFacts, now: float) -> Judged | None:
         return Judged(rule, Verdict.EXPIRED, reason)
     for name, condition in rule.selector.conditions:
         if not holds(name, condition, facts):
-            value = fact(facts, name)
-            is_ = f"its {name} is {value}" if value else f"it has no {name}"
-            wanted = condition_words(condition)
-            reason = f"the call must have {name} {wanted}, but {is_}"
-            return Judged(rule, Verdict.NOT_SELECTED, reason)
+            return Judged(rule, Verdict.NOT_SELECTED, _missed(name, condition, facts))
     return None
+
+
+def _missed(name: str, condition: Condition, facts: CallFacts) -> str:
+    value = fact(facts, name)
+    if name == "target":
+        value = f"{facts.kind}:{facts.target}"
+    is_ = f"its {name} is {value}" if value else f"it has no {name}"
+    return f"the call must have {name} {condition_words(condition)}, but {is_}"
 
 
 def _in_shadow(rule: Rule, shadow: Rule | None) -> Judged:
