@@ -125,9 +125,9 @@ OUTAGES = ("openai", "payments", "websearch", "openai", "browser", "anthropic")
 
 
 def busy(at_s: float) -> float:
-    """How busy it is at a time of day, from 0.35 at night to 1 in the afternoon."""
+    """How busy it is at a time of day, from 0.6 at night to 1 in the afternoon."""
     hour = (at_s % DAY_S) / 3600
-    return 0.35 + 0.65 * max(0.0, math.sin((hour - 6) / 16 * math.pi))
+    return 0.6 + 0.4 * max(0.0, math.sin((hour - 6) / 16 * math.pi))
 
 
 def outage(at_s: float, *, live_from_s: float) -> str:

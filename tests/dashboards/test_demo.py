@@ -17,7 +17,7 @@ from django.conf import settings
 
 from ingest.records import OUTCOME_CODES
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 WANTED = {OUTCOME_CODES[word] for word in ("ok", "recovered", "failed", "refused")}
 
 
