@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from switchgear.clock import Clock
 from switchgear.policy import canonical
 from switchgear.policy.reading import read_rule
 from switchgear.policy.snapshot import seal, snapshot_document
@@ -104,7 +104,7 @@ class FakePlane(ThreadingHTTPServer):
     def __init__(self, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), Handler)
         self.body = b""
-        self.beat = {"heartbeat_s": 30, "server_time": time.time()}
+        self.beat = {"heartbeat_s": 30, "server_time": Clock().now()}
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.statuses: list[dict[str, Any]] = []
         self.misbehave: Any = None

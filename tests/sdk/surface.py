@@ -1,4 +1,4 @@
-"""What a service writes, as mypy is to understand it; run by nobody, checked strictly."""
+"""What a service writes, as mypy is to understand it: checked, run by nobody."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def use() -> None:
         assert_type(refused.retry_after, float | None)
         assert_type(refused.alternatives, tuple[str, ...])
         assert_type(refused.retryable, bool)
-        print(refused.reason == RefusalReason.QUOTA)
+        assert_type(refused.reason == RefusalReason.QUOTA, bool)
     running = current_call()
     if running is not None:
         running.used(cost_usd=0.5)

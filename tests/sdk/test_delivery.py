@@ -421,7 +421,7 @@ def script(holder, trouble, hands):
 def test_the_server_sets_the_pace_and_the_time(script, hands):
     plane, delivery, _, clock = script
 
-    for second in range(0, 61):
+    for second in range(61):
         hands.now = 1000.0 + second
         delivery._tick()
 

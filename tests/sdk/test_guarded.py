@@ -379,8 +379,7 @@ def test_a_function_can_ask_for_its_time_and_say_what_it_used(client):
         assert ask() == ("large-1", 1.5, 1)
         assert current_call() is None
         with pytest.raises(Refused) as raised:
-            for _ in range(3):
-                ask()
+            [ask() for _ in range(3)]
 
     assert raised.value.reason == "quota"
 

@@ -233,13 +233,17 @@ class Call:
         decision = self._refusal
         if decision is None or self.attempts:
             return None
+        alternatives = tuple(str(target) for target in decision.alternatives)
+        message = f"{self.target} was not called. {decision.message}"
+        if alternatives:
+            message += f" Use {' or '.join(alternatives)} instead."
         return Refused(
             str(decision.reason),
             decision.rule,
             decision.retry_after,
-            tuple(str(target) for target in decision.alternatives),
+            alternatives,
             retryable=decision.retryable,
-            message=decision.message,
+            message=message,
         )
 
     def give_up(self) -> None:

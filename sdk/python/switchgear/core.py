@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from switchgear.clock import Clock
 from switchgear.governor import Governor
@@ -49,8 +50,14 @@ class Core:
 
     def tidy(self) -> None:
         while self.left:
-            self.left.popleft()()
+            self._do(self.left.popleft())
 
     def tell(self, ended: Ended) -> None:
         for listener in self.listeners:
-            listener(ended)
+            self._do(partial(listener, ended))
+
+    def _do(self, chore: Callable[[], object]) -> None:
+        try:
+            chore()
+        except Exception as error:  # noqa: BLE001  it is not this call's trouble
+            self.trouble.say("chore", f"something was left undone: {error!r}")
