@@ -49,7 +49,9 @@ class Service:
     def obey(self, *rules: Rule) -> None:
         self.policy = Policy(Index(rules))
 
-    def decide(self, call: CallFacts | None = None, attempt: int = 1) -> Decision:
+    def decide(
+        self, call: CallFacts | None = None, attempt: int = 1, **more: Any
+    ) -> Decision:
         decision = decide(
             self.policy,
             call or facts(),
@@ -57,6 +59,7 @@ class Service:
             self.now,
             self.chance,
             attempt=attempt,
+            **more,
         )
         self._learn(decision)
         return decision

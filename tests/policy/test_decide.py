@@ -198,6 +198,19 @@ def test_a_refusal_goes_to_the_fallback_where_its_rule_says_so(on, verdict):
     assert (decision.go_to is None) is (verdict is Verdict.REFUSE)
 
 
+@pytest.mark.parametrize(
+    ("last_failure", "verdict"),
+    [(F.TIMEOUT, Verdict.FALLBACK), (F.TOOL_ERROR, Verdict.REFUSE)],
+)
+def test_a_refused_retry_leaves_a_failed_call_to_its_fallback(last_failure, verdict):
+    service = Service(REFUSING[R.RATE_LIMIT], chain("lookup"))
+    service.call(F.TIMEOUT)
+
+    refused = service.decide(attempt=2, last_failure=last_failure)
+
+    assert (refused.verdict, refused.reason) == (verdict, R.RATE_LIMIT)
+
+
 def test_a_hop_is_a_call_of_its_own_for_the_first_one():
     first = facts(
         "search", tenant="acme", server="mcp", idempotent=True, deadline=1010.0

@@ -44,11 +44,13 @@ def decide(
     *,
     attempt: int = 1,
     started_at: float | None = None,
+    last_failure: FailureClass | None = None,
 ) -> Decision:
     """Whether an attempt may be made; to be asked before each.
 
     Rate limits, slots and tokens are counted per attempt, the steps of a run and quotas
-    of calls only with the first. `started_at` is when the call began, for later ones.
+    of calls only with the first. Later attempts say when their call began, and how the
+    attempt before failed: a retry that is refused may leave the call to its fallback.
     """
     rules = policy.matched(call, now)
     asked = Asked(call, rules.plan, attempt, now, chance)
@@ -64,7 +66,10 @@ def decide(
     )
     if refusal:
         began = now if started_at is None else started_at
-        return _refused(refusal, asked, book, began)
+        events = (refusal.reason, FailureClass.REFUSED, last_failure)
+        moves_on = refusal.pass_on or _goes_on(rules.plan, *events)
+        go_to = _next_target(rules.plan, call, began, now) if moves_on else None
+        return _refused(refusal, rules.plan, book, go_to)
     # Last, so that no other rule can refuse a probe that was given its permit.
     guarding.admit(rules.guards, asked, book)
     stages.pay_in(asked, book)
@@ -79,11 +84,8 @@ def decide(
     )
 
 
-def _refused(refusal: Refusal, asked: Asked, book: Book, began: float) -> Decision:
+def _refused(refusal: Refusal, plan: Plan, book: Book, go_to: GoTo | None) -> Decision:
     """A refusal takes nothing; another target may answer instead."""
-    plan = asked.plan
-    moves_on = refusal.pass_on or _goes_on(plan, refusal.reason, FailureClass.REFUSED)
-    go_to = _next_target(plan, asked.call, began, asked.now) if moves_on else None
     return Decision(
         Verdict.FALLBACK if go_to else Verdict.REFUSE,
         plan,

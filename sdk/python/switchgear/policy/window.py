@@ -40,7 +40,7 @@ class TimeWindow:
         if latest - size <= second <= latest:
             # Late, or a clock that went back a little: it counts as now.
             return self
-        if second < latest or second - latest >= size:
+        if second < latest:
             return TimeWindow(current=(second, 0, 0, 0))
         cells = (*self.past, self.current)
         kept = tuple(cell for cell in cells if cell[0] > second - size)
