@@ -71,6 +71,15 @@ def rules_in(project: Project, draft: Draft | None = None) -> list[RuleView]:
     return [views[slug] for slug in sorted(views)]
 
 
+def rule_in(project: Project, slug: str, draft: Draft | None = None) -> RuleView:
+    """One rule; KeyError when there is none of this id."""
+    rows = rows_of(project, slug=slug)
+    views = {slug: view_of(row) for slug, row in rows.items()}
+    if draft is not None:
+        views |= drafted(draft, views, slug=slug)
+    return views[slug]
+
+
 def views_of(project: Project) -> dict[str, RuleView]:
     return {slug: view_of(row) for slug, row in rows_of(project).items()}
 
@@ -85,10 +94,12 @@ def left_by(views: Mapping[str, RuleView]) -> dict[str, kernel.Rule]:
     return {slug: view.rule for slug, view in there.items()}
 
 
-def drafted(draft: Draft, views: Mapping[str, RuleView]) -> dict[str, RuleView]:
+def drafted(
+    draft: Draft, views: Mapping[str, RuleView], **which: str
+) -> dict[str, RuleView]:
     """The rules that the draft is about, as it would leave them."""
     found = {}
-    for change in draft.changes.order_by("slug"):
+    for change in draft.changes.filter(**which).order_by("slug"):
         current = views.get(change.slug)
         if change.document is None:
             if current is not None:
@@ -108,12 +119,12 @@ def drafted(draft: Draft, views: Mapping[str, RuleView]) -> dict[str, RuleView]:
     return found
 
 
-def rows_of(project: Project) -> dict[str, Rule]:
+def rows_of(project: Project, **which: str) -> dict[str, Rule]:
     """By id. One query per kind, however many rules there are."""
     return {
         row.slug: row
         for model in RULE_MODELS.values()
-        for row in model._default_manager.filter(project=project).order_by("slug")
+        for row in model._default_manager.filter(project=project, **which)
     }
 
 

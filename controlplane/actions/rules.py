@@ -120,8 +120,7 @@ def save(
 ) -> RuleView:
     ahead = renumbered(still_ahead(edit, session.now))
     write(session, ahead, guard=guard, draft=draft)
-    found = rulebook.rules_in(session.project, draft)
-    return next(view for view in found if view.id == edit.slug)
+    return rulebook.rule_in(session.project, edit.slug, draft)
 
 
 def write(session: Session, edit: Edit, *, guard: Guard, draft: Draft | None) -> None:

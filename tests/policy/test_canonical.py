@@ -162,3 +162,33 @@ def test_numbers_and_texts_at_the_edge_are_taken():
 def test_python_values_that_are_no_json_are_refused(value, message):
     with pytest.raises(PolicyError, match=message):
         canonical.dumps(value)
+
+
+@given(plain)
+def test_the_short_way_of_spelling_is_the_long_way(value):
+    assert canonical.dumps(value).decode() == canonical._spelt(value)
+
+
+@given(
+    st.floats(-(2.0**53) + 1, 2.0**53 - 1)
+    | st.floats(-0.01, 0.01)
+    | st.integers(-(2**53), 2**53).map(float)
+)
+def test_the_short_way_writes_numbers_as_the_long_way(number):
+    try:
+        short = canonical.dumps(number).decode()
+    except PolicyError:
+        assert abs(number) > canonical.MAX_INTEGER
+    else:
+        assert short == canonical._number(number)
+
+
+def test_texts_of_other_types_and_rare_characters_go_the_long_way():
+    class Word(str):
+        __slots__ = ()
+
+    document = {"\ue000": 1, "😀": 2, "a": Word("b"), "c": "\u2028\x7f", "d": ("é",)}
+
+    assert canonical.dumps(document).decode() == (
+        '{"a":"b","c":"\u2028\x7f","d":["é"],"😀":2,"\ue000":1}'
+    )

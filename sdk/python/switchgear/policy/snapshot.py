@@ -32,6 +32,7 @@ from switchgear.policy.values import (
 API_VERSION = "policy.v1"
 MAX_RULES = 2000
 MAX_BYTES = 2**20
+_DIGEST_BYTES = len(f',"digest":"sha256:{sha256().hexdigest()}"')
 # A client takes so many times more.
 _LENIENCE = 4
 _REQUIRED = (
@@ -86,9 +87,9 @@ def seal(
         must_understand=_protecting(listed),
     )
     _check_count(len(listed), MAX_RULES)
-    document = snapshot_document(snapshot)
-    _check_size(len(canonical.dumps(document)), MAX_BYTES)
-    return replace(snapshot, digest=digest_of(document))
+    body = _undigested(snapshot_document(snapshot))
+    _check_size(len(body) + _DIGEST_BYTES, MAX_BYTES)
+    return replace(snapshot, digest=_digest(body))
 
 
 def _protecting(rules: Iterable[Rule]) -> tuple[str, ...]:
@@ -102,8 +103,16 @@ def _protecting(rules: Iterable[Rule]) -> tuple[str, ...]:
 
 def digest_of(document: Mapping[str, object]) -> str:
     """`sha256:...` of a document, whatever digest it claims."""
-    unsigned = {name: each for name, each in document.items() if name != "digest"}
-    return f"sha256:{sha256(canonical.dumps(unsigned)).hexdigest()}"
+    return _digest(_undigested(document))
+
+
+def _undigested(document: Mapping[str, object]) -> bytes:
+    rest = {name: each for name, each in document.items() if name != "digest"}
+    return canonical.dumps(rest)
+
+
+def _digest(body: bytes) -> str:
+    return f"sha256:{sha256(body).hexdigest()}"
 
 
 def snapshot_document(snapshot: Snapshot) -> dict[str, object]:
