@@ -98,6 +98,8 @@ class Watching(AsyncJsonWebsocketConsumer):
             while await self._project() == self.project_id:
                 await self._send_for_a_while()
             await self.close(NOT_A_MEMBER)
+        except OSError:  # the browser is gone; the disconnect is on its way
+            logger.debug("board.viewer_gone")
         except Exception:
             logger.exception("board.socket_failed")
             await self.close()

@@ -97,7 +97,7 @@ def _label(group: Sequence[Mark], width: float, end: float) -> Figure:
         "borderpad": 0,
         "showarrow": False,
         "captureevents": True,
-        "text": f'<a href="{escape(group[-1].url)}">{text}</a>',
+        "text": f'<a href="{escape(group[-1].url)}" target="_self">{text}</a>',
         "hovertext": _told(group),
         "font": {"size": 11, "color": token("accent")},
     }

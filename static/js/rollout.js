@@ -2,7 +2,7 @@
 // page shows of the rollout, and a word when everybody runs what was just published.
 import { $, $$, element, setText } from './dom.js';
 import { refresh } from './refresh.js';
-import { toast } from './shell.js';
+import { published, toast } from './shell.js';
 import { Wire } from './socket.js';
 
 const foot = $('#rollout');
@@ -10,7 +10,7 @@ const { socket, data, project, place } = foot.dataset;
 const query = new URLSearchParams(place === 'default' ? {} : { env: place }).toString();
 
 // What the last click published, until every instance has it.
-let followed = Number($('[data-follow]')?.dataset.follow ?? 0);
+let followed = published.version;
 
 function meter(parts) {
   const made = parts.map(({ value, colour }) => {

@@ -34,8 +34,12 @@ export function toast(text, { sub = '', bad = false } = {}) {
   made.onpointerleave = () => { timer = setTimeout(() => made.remove(), 2000); };
 }
 
-// What the last click did, said by the server with the page it led to.
+// What the last click did, said by the server with the page it led to; where that was
+// to publish, the version is one that a page may follow.
+export const published = { version: 0 };
 for (const said of $$('[data-said-once]')) {
+  const version = [...said.classList].find((name) => name.startsWith('follow-'));
+  if (version) published.version = Number(version.slice('follow-'.length));
   const [text, sub] = said.textContent.split('\n');
   toast(text.trim(), { sub: (sub ?? '').trim(), bad: said.classList.contains('bad') });
   said.remove();
