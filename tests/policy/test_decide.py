@@ -544,3 +544,41 @@ def test_time_moves_two_breakers_at_once_each_for_itself():
         ("cb", "metrics_only")
     ]
     assert len(told.permits) == 1
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        RateLimit(id="x", limit=10, period_s=3600, unit="tokens_total"),
+        Quota(id="x", unit="tokens_total", limit=Decimal(10)),
+        Quota(id="x", unit="usd", limit=Decimal("0.000000010")),
+        RunBudget(id="x", max_tokens=10),
+        RunBudget(id="x", max_usd=Decimal("0.000000010")),
+    ],
+)
+def test_nobody_earns_anything_by_using_less_than_nothing(limit):
+    service = Service(limit)
+    service.call(call=facts(run="run-1", tokens=10, cost_nano=10))
+
+    for _ in range(20):
+        absurd = facts(run="run-1", tokens=-100, cost_nano=-100)
+        assert service.call(call=absurd).verdict is Verdict.REFUSE
+
+
+def test_results_of_less_than_nothing_give_back_no_more_than_was_taken():
+    service = Service(
+        RateLimit(id="rl", limit=100, period_s=3600, unit="tokens_total"),
+        Quota(id="q", unit="tokens_total", limit=Decimal(100)),
+        RunBudget(id="rb", max_tokens=100),
+    )
+    call = facts(run="run-1", tokens=40)
+    service.decide(call)
+
+    for _ in range(5):
+        service.end(service.decide(call), tokens=-1000, cost_nano=-1000)
+
+    assert service.decide(call).verdict is Verdict.ALLOW
+    assert service.decide(call).verdict is Verdict.REFUSE
+    for rule in service.policy.index.rules:
+        service.obey(rule)
+        assert service.decide(call).verdict is Verdict.REFUSE

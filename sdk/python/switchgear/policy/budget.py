@@ -52,7 +52,7 @@ def share_of(run: Run, rule: RunBudget, call: CallFacts) -> Share:
     cost = call.cost_nano
     if cost is None:
         cost = unpriced(run.dearest, rule.max_usd_nano or 0)
-    return Share(call.tokens, cost)
+    return Share(max(0, call.tokens), max(0, cost))
 
 
 def exceeded(
@@ -124,12 +124,12 @@ def settled(
 ) -> Run:
     """The truth in the place of the estimate; None: it is still not known."""
     if tokens is not None:
-        run = replace(run, tokens=run.tokens - share.tokens + tokens)
+        run = replace(run, tokens=run.tokens - share.tokens + max(0, tokens))
     if cost_nano is None:
         return run
     return replace(
         run,
-        cost_nano=run.cost_nano - share.cost_nano + cost_nano,
+        cost_nano=run.cost_nano - share.cost_nano + max(0, cost_nano),
         dearest=max(run.dearest, cost_nano),
     )
 

@@ -57,9 +57,9 @@ def charge_for(spent: Spent, rule: Quota, call: CallFacts, *, first: bool) -> Ch
     if rule.unit == "calls":
         return Charge(name, int(first))
     if rule.unit == "tokens_total":
-        return Charge(name, call.tokens)
+        return Charge(name, max(0, call.tokens))
     if rule.unit == "usd" and call.cost_nano is not None:
-        return Charge(name, call.cost_nano)
+        return Charge(name, max(0, call.cost_nano))
     if rule.unit == "usd":
         return Charge(name, unpriced(spent.dearest, rule.limit_units), guessed=True)
     # Nobody knows how long it will take: as long as the longest did.
@@ -96,7 +96,7 @@ def settled(spent: Spent, charge: Charge, actual: int | None) -> Spent:
         return spent
     return replace(
         spent,
-        units=max(0, spent.units - charge.units + actual),
+        units=spent.units - charge.units + max(0, actual),
         dearest=max(spent.dearest, actual),
         guessed=spent.guessed - charge.guessed,
     )

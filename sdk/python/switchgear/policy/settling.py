@@ -77,7 +77,7 @@ def _rate(
     elif permit.rule.unit == "calls" or result.tokens is None:
         return None
     else:
-        excess = permit.units - result.tokens
+        excess = permit.units - max(0, result.tokens)
     return limiter.put_back(held, permit.rule, excess, permit.poured, now)
 
 
