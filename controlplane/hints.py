@@ -14,6 +14,7 @@ import json
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from enum import StrEnum
 from functools import lru_cache
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 # looking at the rows.
 PATIENCE_S = 0.5
 AGAIN_S = 1.0
+# Then it is left alone for a while: nothing is lost that rows would not tell.
+QUIET_S = 3.0
 LISTEN_S = 5.0  # between looks at whether Redis is still there
 ORIGIN = secrets.token_hex(8)
 
@@ -135,6 +138,7 @@ class Listeners:
 
 
 _listeners = Listeners()
+_quiet_until: dict[str, float] = {}
 
 
 def _tell_all(hint: Hint) -> None:
@@ -146,12 +150,15 @@ def _tell_all(hint: Hint) -> None:
 def publish(url: str, hint: Hint) -> None:
     import redis  # as in ``publisher``
 
+    if time.monotonic() < _quiet_until.get(url, 0.0):
+        return
     message = json.dumps([ORIGIN, *hint])
     try:
         publisher(url).publish(channel_name(url), message)
     except redis.RedisError as error:
         # Other processes look at the rows every few seconds: late, but not lost.
         logger.warning("hints.publish_failed", extra={"error": str(error)})
+        _quiet_until[url] = time.monotonic() + QUIET_S
 
 
 @lru_cache

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-RATE = 200.0  # streams a second
-BURST = 400.0
+RATE = 100.0  # streams a second
+BURST = 50.0
 LONGEST_WAIT_S = 60.0
 RETURN_RATE = 50.0  # streams a second that a drained process sends back
 LONGEST_RETURN_S = 60.0

@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
+from itertools import islice
 from weakref import WeakKeyDictionary
 
 from django.db.models import OuterRef, Subquery
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 SCOPE = "policy"
 STREAMS_AGAIN_S = 60.0
 FORGET_EVERY_S = 3600.0
+MOST_AT_ONCE = 1_000  # statuses in one transaction
 
 
 class Plane:
@@ -123,8 +125,13 @@ async def usable_keys(digests: Collection[str]) -> Collection[str]:
 
 
 async def write_reports(reports: Mapping[Key, Report]) -> Collection[Key]:
-    write = partial(instances.record_reports, reports, now=timezone.now())
-    return await threads.writing(write)
+    refused: set[Key] = set()
+    everything = iter(reports.items())
+    # In parts: a database takes so many values in one question.
+    while part := dict(islice(everything, MOST_AT_ONCE)):
+        write = partial(instances.record_reports, part, now=timezone.now())
+        refused |= await threads.writing(write)
+    return refused
 
 
 async def write_streams(

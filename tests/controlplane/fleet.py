@@ -90,7 +90,7 @@ class Instance:
         self.drained: list[tuple[int, int]] = []
         self._key = key
         self.lose = lose
-        self._rng = random.Random(f"{uid} {seed}")  # noqa: S311
+        self._rng = random.Random(f"{uid} {seed}")
         self._line = Line(port, key)
         self._query = f"service=checkout&environment=prod&instance={uid}"
         self._writer: asyncio.StreamWriter | None = None
@@ -199,6 +199,7 @@ class Fleet:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0.1)  # the sockets close a turn of the loop later
 
     async def all_on(self, version: int, within_s: float = PATIENCE_S) -> float:
         return await until(

@@ -50,7 +50,7 @@ def test_the_longer_the_queue_the_longer_the_spread_up_to_a_minute():
 
 def come_back(clients: int, *, rate: float) -> list[float]:
     """When each of a crowd that comes at once is let in; all do as they are told."""
-    rng = Random(7)  # noqa: S311
+    rng = Random(7)
     door, admitted = Admission(rate=rate, burst=rate), []
     arrivals = [rng.random() for _ in range(clients)]
     while arrivals:

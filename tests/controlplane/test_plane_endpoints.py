@@ -14,6 +14,7 @@ from controlplane import actions, hints, keys, plane
 from controlplane.convergence import convergence
 from controlplane.models import ApiKey, Instance, Project
 from controlplane.plane import plane as planes
+from switchgear.policy.snapshot import read_snapshot
 from tests.controlplane.planes import (
     RETRY,
     Caller,
@@ -181,6 +182,36 @@ def test_a_stream_tells_what_there_is_and_then_every_change(project, caller):
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert first.count("event: policy") == 1
     assert f'data: {{"version":2,"digest":"{digest}"}}\n\n' in both
+
+
+def test_a_last_event_id_brings_no_old_version_back(project, caller):
+    for _ in range(5):
+        publish(project)
+    path = "/v1/policy/stream?service=checkout&environment=prod"
+
+    async def scene():
+        stream = caller.begin("GET", path, last_event_id="2")
+        text = await stream.shows("event: policy")
+        await stream.leave()
+        return text
+
+    text = play(scene)
+
+    assert text.count("event: policy") == 1
+    assert "id: 5\n" in text
+
+
+def test_the_largest_snapshot_there_is_arrives_whole(project, caller):
+    rules = [
+        RETRY | {"id": f"rt-{number}", "selector": {"target": f"t{number}"}}
+        for number in range(2000)
+    ]
+    publish(project, rules=rules)
+
+    answer = play(caller.policy)
+
+    assert len(answer.body) > 500_000
+    assert len(read_snapshot(answer.body).rules) == 2000
 
 
 def test_a_stream_of_another_project_or_environment_sees_nothing(project, caller):

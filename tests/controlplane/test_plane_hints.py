@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,17 @@ def test_without_redis_this_process_still_hears(settings, caplog):
 
     assert heard == [Hint(Topic.POLICY, 7, "prod", 42)]
     assert "hints.publish_failed" in caplog.text
+
+
+def test_a_redis_that_swallows_everything_costs_an_edit_a_second_once(settings):
+    with socket.create_server(("127.0.0.1", 0)) as hole:  # accepts, never answers
+        settings.REDIS_URL = f"redis://127.0.0.1:{hole.getsockname()[1]}/0"
+        began = time.monotonic()
+        for version in range(20):
+            hints.announce(7, "prod", version)
+        took = time.monotonic() - began
+
+    assert 0.4 < took < 2.5
 
 
 @pytest.mark.parametrize(

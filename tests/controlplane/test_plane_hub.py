@@ -233,7 +233,7 @@ def test_who_left_costs_nothing():
 
 def test_hints_dropped_doubled_and_reordered_converge_and_nobody_goes_back(quick):
     """A tenth of everything goes wrong three ways; a client keeps the highest."""
-    rng = Random(3)  # noqa: S311
+    rng = Random(3)
 
     async def scene():
         worlds = [World() for _ in range(3)]  # three processes
@@ -260,6 +260,29 @@ def test_hints_dropped_doubled_and_reordered_converge_and_nobody_goes_back(quick
     for watcher in asyncio.run(scene()):
         assert watcher.latest == 41
         assert watcher.offered == sorted(watcher.offered)
+
+
+def test_a_storm_of_connects_and_disconnects_leaves_no_gap(quick):
+    rng = Random(5)
+
+    async def scene():
+        world, here = World(), []
+        for step in range(400):
+            if here and rng.random() < 0.4:
+                world.hub.leave(here.pop(rng.randrange(len(here))))
+            else:
+                here.append(Watcher())
+                await world.hub.join(HERE, here[-1])
+            if step % 10 == 0:
+                world.version += 1
+                world.hub.hint(PROD, world.version)
+        await settled()
+        return world.version, here
+
+    version, here = asyncio.run(scene())
+
+    assert len(here) > 20
+    assert {watcher.latest for watcher in here} == {version}
 
 
 # Streams and long polls
