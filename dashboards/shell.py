@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from controlplane.models import Environment, Project
+from controlplane.models import Environment, Instance, Project
 from controlplane.scope import Scope, scoped
 from dashboards import rollout
 from dashboards.address import BadAddress
+from dashboards.rollout import DEFAULT, Rollout
 
 P = ParamSpec("P")
 Page = Callable[Concatenate[HttpRequest, Scope, P], HttpResponse]
@@ -69,9 +71,11 @@ def member(request: HttpRequest) -> User:
 def shell(request: HttpRequest, scope: Scope, *, current: str) -> Context:
     """``current`` names the entry of the navigation this page belongs to."""
     projects = Project.objects.visible_to(request.user).order_by("name", "pk")
+    rows = Environment.objects.filter(project_id=scope.project_id).order_by("name")
+    names = list(rows.values_list("name", flat=True))
     asked = rollout.parse(dict(request.GET.lists()))
-    names = Environment.objects.filter(project_id=scope.project_id).order_by("name")
-    environments = sorted({*names.values_list("name", flat=True), asked.environment})
+    if not request.GET.get("env"):
+        asked = Rollout(usual(scope.project_id, names))
     return {
         "current": current,
         "scope": scope,
@@ -79,13 +83,23 @@ def shell(request: HttpRequest, scope: Scope, *, current: str) -> Context:
         "projects": projects,
         "project": next(p for p in projects if p.pk == scope.project_id),
         "environment": asked.environment,
-        "environments": environments,
+        "environments": sorted({*names, asked.environment}),
         "here": here(scope, asked.environment),
         "rollout": rollout.state(scope.project_id, asked, now=timezone.now()),
     }
 
 
+def usual(project_id: int, names: Sequence[str]) -> str:
+    """The environment of a page that names none: where the instances are."""
+    if DEFAULT in names or not names:
+        return DEFAULT
+    rows = Instance.objects.filter(project_id=project_id).values("environment")
+    busiest = rows.annotate(number=Count("pk")).order_by("-number", "environment")
+    found = busiest.values_list("environment", flat=True).first()
+    return found if found and found in names else names[0]
+
+
 def here(scope: Scope, environment: str) -> str:
     """What the address of every page says: which project, and which environment."""
-    chosen = {"env": environment} if environment != rollout.DEFAULT else {}
+    chosen = {"env": environment} if environment != DEFAULT else {}
     return urlencode(chosen | {"project": scope.slug})

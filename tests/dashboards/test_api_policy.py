@@ -22,6 +22,7 @@ def running(project, uid, version, *, service="shop", **told):
     """An instance that said a moment ago what it runs."""
     now = timezone.now()
     words = {
+        "environment": "default",
         "boot_id": "b",
         "state": "APPLIED",
         "sdk": "switchgear 0.1",
@@ -31,7 +32,6 @@ def running(project, uid, version, *, service="shop", **told):
     times = {"first_seen_at": now, "seen_at": now, "applied_at": now}
     return Instance.objects.create(
         project=project,
-        environment="default",
         service=service,
         uid=uid,
         **(words | times | told),

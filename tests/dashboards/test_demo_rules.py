@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from controlplane import actions, rulebook
 from controlplane.models import RuleChange
 from dashboards.demo import world
-from dashboards.demo.rules import FIRST_RULES
+from dashboards.demo.rules import first_rules
 from dashboards.management.commands.demo import make_first_rules
 from switchgear.policy.reading import read_rule
 from switchgear.policy.review import review
@@ -15,7 +16,8 @@ from switchgear.policy.rules import Fallback
 from switchgear.policy.selectors import Target
 from tests.controlplane.policies import retry
 
-RULES = [read_rule(document, strict=False) for document, _ in FIRST_RULES]
+FIRST = first_rules(timezone.now())
+RULES = [read_rule(document, strict=False) for document, _ in FIRST]
 
 
 def found(project):
@@ -27,9 +29,9 @@ def test_the_first_rules_are_one_version_with_an_owner_and_a_reason_each(project
     make_first_rules(project)
 
     version = actions.first_version(project.pk, "production")
-    assert (version.number, version.rule_count) == (1, len(FIRST_RULES))
+    assert (version.number, version.rule_count) == (1, len(FIRST))
     views = found(project)
-    assert len(views) == len(FIRST_RULES)
+    assert len(views) == len(FIRST)
     assert all(view.owner and view.reason for view in views.values())
 
 
@@ -55,7 +57,7 @@ def test_who_wants_no_rules_gets_none_back(project):
     make_first_rules(project)
 
     assert found(project) == {}
-    assert RuleChange.objects.filter(project=project).count() == 2 * len(FIRST_RULES)
+    assert RuleChange.objects.filter(project=project).count() == 2 * len(FIRST)
 
 
 def test_nothing_is_to_be_said_against_the_first_rules():

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from controlplane import actions
+from controlplane import actions, compiling
 from controlplane.models import (
     Draft,
     Instance,
@@ -231,6 +231,31 @@ def test_instances_show_version_last_seen_and_drift(policy, operator):
     assert "gone" in page
     assert page.index("shop-2") < page.index("shop-3")
     assert page.count("data-ago") == 4  # each instance, and the service
+
+
+def test_a_page_that_names_no_environment_shows_where_the_instances_are(
+    project, user, client
+):
+    member_of(project, user, client, Role.VIEWER)
+    for name in ("production", "staging", "west"):
+        compiling.snapshot_for(project.pk, name, "shop")
+    running(project, "shop-1", 1, environment="staging")
+    running(project, "shop-2", 1, environment="staging")
+    running(project, "shop-3", 1, environment="production")
+
+    page = client.get(f"/instances/{HERE}").text
+    chosen = client.get(f"/instances/{HERE}&env=production").text
+
+    assert "shop-1" in page
+    assert "shop-3" not in page
+    assert 'href="/policy/?env=staging&amp;project=acme"' in page
+    assert "shop-3" in chosen
+
+
+def test_an_environment_called_default_comes_first_where_there_is_one(policy, operator):
+    compiling.snapshot_for(policy.pk, "a-west", "shop")
+
+    assert "Environment default" in operator.get(f"/policy/{HERE}").text
 
 
 def test_history_tells_who_why_and_what_was_rolled_back(policy, operator):
