@@ -5,10 +5,33 @@ They are made once. From then on they belong to whoever edits them on the board.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 # What a rule says, and why it is there.
-FIRST_RULES: tuple[tuple[dict[str, Any], str], ...] = (
+Reasoned = tuple[dict[str, Any], str]
+
+
+def first_rules(now: datetime) -> tuple[Reasoned, ...]:
+    return (*LASTING, switch_off_openai(now + timedelta(hours=23)))
+
+
+def switch_off_openai(ends: datetime) -> Reasoned:
+    """Ready to be flipped by who does not want to wait for an outage."""
+    document = {
+        "id": "openai-off",
+        "kind": "kill_switch",
+        "mode": "off",
+        "selector": {"kind": "model", "provider": "openai"},
+        "effect": "fallback",
+        "message": "OpenAI is switched off.",
+        "expires_at": f"{ends:%Y-%m-%dT%H:%M:%SZ}",
+        "owner": "platform",
+    }
+    return document, "Enforce it to see the fallbacks answer"
+
+
+LASTING: tuple[Reasoned, ...] = (
     (
         {
             "id": "retry-transient",

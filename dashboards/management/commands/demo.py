@@ -19,7 +19,7 @@ from django.utils import timezone
 from controlplane import actions, first_run
 from controlplane.management.commands.up import url_host
 from controlplane.models import Price, Project, RuleChange
-from dashboards.demo.rules import FIRST_RULES
+from dashboards.demo.rules import first_rules
 from ingest.queries.presence import presence
 
 PROJECT = "Demo"
@@ -103,7 +103,7 @@ def make_first_rules(project: Project) -> None:
     draft = actions.open_draft(
         project, title="The first rules", actor=None, actor_name=NAME
     )
-    for document, reason in FIRST_RULES:
+    for document, reason in first_rules(timezone.now()):
         actions.create_rule(
             project,
             document["kind"],
