@@ -34,6 +34,7 @@ PATIENCE_S = 0.5
 AGAIN_S = 1.0
 # Then it is left alone for a while: nothing is lost that rows would not tell.
 QUIET_S = 3.0
+REMIND_S = 300.0
 LISTEN_S = 5.0  # between looks at whether Redis is still there
 ORIGIN = secrets.token_hex(8)
 
@@ -109,11 +110,14 @@ class Listeners:
     async def _hear(self, url: str, loop: asyncio.AbstractEventLoop) -> None:
         import redis  # as in ``publisher``
 
+        told_at = 0.0
         while True:
             try:
                 await self._hear_for_a_while(url, loop)
-            except (redis.RedisError, OSError) as error:
-                logger.warning("hints.subscription_failed", extra={"error": str(error)})
+            except (redis.RedisError, OSError):
+                if not told_at or loop.time() - told_at > REMIND_S:
+                    logger.warning("hints.subscription_failed", exc_info=True)
+                    told_at = loop.time()
             await asyncio.sleep(AGAIN_S)
 
     async def _hear_for_a_while(

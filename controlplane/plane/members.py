@@ -90,7 +90,8 @@ class LongPoll:
         self.drained: tuple[int, int] | None = None
 
     def offer(self, snapshot: Snapshot) -> None:
-        self.latest = snapshot
+        if self.latest is None or snapshot.version >= self.latest.version:
+            self.latest = snapshot
         if self._is_new(snapshot):
             self._done.set()
 

@@ -72,13 +72,19 @@ class Plane:
         self.inbox.say_streams_again()
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        is_failing = False
         while True:
             # Processes that started together need not look together.
             await asyncio.sleep(seconds * random.uniform(0.8, 1.2))  # noqa: S311
             try:
                 await work()
             except Exception:
-                logger.exception("plane.work_failed")
+                # Said once: a database may be away for long.
+                if not is_failing:
+                    logger.exception("plane.work_failed")
+                is_failing = True
+            else:
+                is_failing = False
 
 
 _planes: WeakKeyDictionary[asyncio.AbstractEventLoop, Plane] = WeakKeyDictionary()

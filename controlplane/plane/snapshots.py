@@ -63,7 +63,7 @@ class Snapshots:
         except DatabaseError:
             if kept is None:
                 raise
-            logger.warning("plane.database_failed", exc_info=True)
+            logger.warning("plane.database_failed")
             return kept
         self._kept[place] = snapshot
         self._kept.move_to_end(place)
