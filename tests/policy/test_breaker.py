@@ -281,10 +281,28 @@ def test_a_probe_given_back_makes_room_for_another():
     assert give_back(breaker, Admission(breaker.generation)) == breaker
 
 
-def test_an_open_breaker_is_not_forgotten_a_closed_one_is_after_an_hour():
-    assert not after("xxxxx").idle(1e9)
-    assert not after("x", now=10.0).idle(3609.0)
-    assert after("x", now=10.0).idle(3610.0)
+@pytest.mark.parametrize(
+    ("breaker", "forgotten_at"),
+    [
+        pytest.param(after("o", now=10.0), 3610.0, id="closed: after an hour"),
+        pytest.param(after("xxxxx", now=10.0), 86_440.0, id="open: a day"),
+        pytest.param(
+            after("o", breaker=after("xxxxx"), now=30.0),
+            86_430.0,
+            id="half open: a day",
+        ),
+    ],
+)
+def test_breakers_that_nobody_uses_are_forgotten(breaker, forgotten_at):
+    assert not breaker.idle(forgotten_at - 0.1)
+    assert breaker.idle(forgotten_at)
+
+
+@pytest.mark.parametrize("state", ["forced_open", "disabled", "metrics_only"])
+def test_what_an_operator_has_set_is_not_forgotten(state):
+    held, _ = due(NEW, edited(operator_state=state), 5.0, 0.0)
+
+    assert not held.idle(1e12)
 
 
 def test_a_clock_that_jumps_far_back_does_not_keep_it_open():

@@ -97,6 +97,12 @@ class SettlingMachine(RuleBasedStateMachine):
         self.bucket = put_back(self.bucket, RULE, excess, poured, self.now)
 
     @invariant()
+    def it_is_idle_when_all_has_leaked_out(self):
+        if self.bucket is not None:
+            empty_at = Fraction(self.bucket.at) + Fraction(self.bucket.level) / RATE
+            assert self.bucket.idle(self.now) is (empty_at <= self.now)
+
+    @invariant()
     def no_interval_holds_more_than_it_may(self):
         for first, begin in enumerate(self.real):
             units = sum(each.units for each in self.real[first:])

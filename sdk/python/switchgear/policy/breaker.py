@@ -30,6 +30,7 @@ _SILENT = frozenset(
         FailureClass.UNKNOWN,
     }
 )
+_ABANDONED_S = 86_400.0
 # Backing off further would overflow a float.
 _MOST_DOUBLINGS = 300
 
@@ -58,7 +59,7 @@ class Breaker:
     generation: int = 0
     window: Window = EMPTY
     seen: float = 0.0
-    # When the phase began and, of an open one, when a probe may go.
+    # When the phase began, and when it may be over.
     since: float = 0.0
     until: float = 0.0
     # How often it opened since it was last closed.
@@ -69,7 +70,10 @@ class Breaker:
     slow: int = 0
 
     def idle(self, now: float) -> bool:
-        return self.phase is Phase.CLOSED and forgotten(self.seen, now)
+        if self.phase is Phase.CLOSED:
+            return forgotten(self.seen, now)
+        # Whoever trips a breaker and never comes back must not be kept for ever.
+        return self.phase not in _BY_OPERATOR and now - self.until >= _ABANDONED_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,5 +263,12 @@ def _turned(
     if breaker.phase is phase:
         return breaker, ()
     opened = breaker.opened if phase is Phase.HALF_OPEN else 0
-    after = Breaker(phase, breaker.generation + 1, seen=now, since=now, opened=opened)
+    after = Breaker(
+        phase,
+        breaker.generation + 1,
+        seen=now,
+        since=now,
+        until=now,
+        opened=opened,
+    )
     return after, (Turn(breaker, after, cause),)
