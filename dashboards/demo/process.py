@@ -24,7 +24,7 @@ from random import Random
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from dashboards.demo import world
 from dashboards.demo.backlog import backfill
@@ -81,8 +81,16 @@ def main() -> None:
     provider.add_span_processor(BatchSpanProcessor(out, schedule_delay_millis=1000))
     trace.set_tracer_provider(provider)
     stop = threading.Event()
-    past = tell_past(instance, out, asked.history, stop)
-    threading.Thread(target=past, daemon=True).start()
+    past = backfill(
+        service,
+        instance.provider(),
+        out,
+        instance.dice("past"),
+        now_s=asked.since,
+        history_s=asked.history,
+        stop=stop,
+    )
+    threading.Thread(target=asyncio.run, args=(past,), daemon=True).start()
     with suppress(asyncio.CancelledError):
         asyncio.run(live(instance))
     # What is not sent yet is lost: the server that would take it is stopping too.
@@ -103,21 +111,6 @@ def now_s() -> float:
     return time.time()  # noqa: TID251  the edge: everything below takes it
 
 
-def tell_past(
-    instance: Instance, out: SpanExporter, history_s: float, stop: threading.Event
-) -> Callable[[], None]:
-    past = backfill(
-        instance.service,
-        instance.provider(),
-        out,
-        instance.dice("past"),
-        now_s=instance.since,
-        history_s=history_s,
-        stop=stop,
-    )
-    return lambda: asyncio.run(past)
-
-
 async def live(instance: Instance) -> None:
     """Runs begin at random moments, as often as the time of day wants."""
     end_with_the_server()
@@ -135,9 +128,8 @@ def runs_of(instance: Instance) -> Callable[[], Run]:
     service, rng = instance.service, instance.dice("world")
     tracer = trace.get_tracer("demo.fleet")
     if not service.obeys:
-        return lambda: run_by_hand(
-            service, tracer, rng, Present(), live_from_s=instance.since
-        )
+        since = instance.since
+        return lambda: run_by_hand(service, tracer, rng, Present(), live_from_s=since)
     client = Client(
         instance.base,
         instance.key,
@@ -154,8 +146,7 @@ def runs_of(instance: Instance) -> Callable[[], Run]:
 def end_with_the_server() -> None:
     """When asked to, and when nobody holds our standard input any more."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    if task is None:
-        raise AssertionError
+    assert task is not None  # noqa: S101  this runs in one
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, task.cancel)
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from django.conf import settings
 
+from dashboards.demo.services import FLEET
 from ingest.records import OUTCOME_CODES
 
 PATIENCE_S = 120
@@ -77,7 +78,7 @@ def test_the_demo_shows_calls_of_every_kind_and_goes_quietly(demo):
     process.send_signal(signal.SIGTERM)
     process.wait(PATIENCE_S)
 
-    assert len(fleet) >= 4
+    assert len(fleet) == sum(service.instances for service in FLEET.values())
     wait_for(lambda: not any(service.is_running() for service in fleet))
 
 

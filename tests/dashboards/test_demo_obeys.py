@@ -39,6 +39,10 @@ class Demo:
         query = "&".join(f"{name}={value}" for name, value in filters.items())
         return self.ask(f"/api/v1/calls?{query}")["items"]
 
+    def instances(self, service):
+        found = self.ask("/api/v1/instances")["items"]
+        return [one for one in found if one["service"] == service]
+
     def begin(self, name):
         base = self.server.url("")
         self.service = subprocess.Popen(
@@ -96,6 +100,9 @@ def test_calls_of_a_killed_tool_are_refused_by_its_rule_in_the_version_it_came_w
     assert refused["attempts"] == 0
     assert {call["policy_version"] for call in before} == {1}
     assert refused["policy_version"] == 2
+    (instance,) = demo.instances("tool-gateway")
+    assert (instance["instance"], instance["spans"] > 0) == ("tool-gateway-1", True)
+    assert instance["policy"]["running_version"] == 2
 
 
 def test_a_service_without_the_client_is_seen_and_obeys_nothing(demo):
@@ -104,6 +111,4 @@ def test_a_service_without_the_client_is_seen_and_obeys_nothing(demo):
     seen = wait_for(lambda: demo.calls(target="sql.query"))
 
     assert {call["policy_version"] for call in seen} == {None}
-    instances = demo.ask("/api/v1/instances")["items"]
-    policies = [one["policy"] for one in instances if one["service"] == "billing"]
-    assert policies == [None]
+    assert [one["policy"] for one in demo.instances("billing")] == [None]

@@ -25,7 +25,7 @@ NOON = 1_795_176_000
 
 
 def dice(seed=1):
-    return Random(seed)  # noqa: S311  a simulation
+    return Random(seed)
 
 
 def spans_of(name, *, runs=50, at_s=NOON, live_from_s=NOON, seed=1):

@@ -1,7 +1,8 @@
-"""Start everything, and a fleet of services that send spans to it.
+"""Start everything, and a fleet of services that are seen and obey.
 
 They fill the last 24 hours of the project Demo (or what is missing since the last time)
-and then go on, each in a process of its own, until the server stops.
+and then go on, each instance in a process of its own, until the server stops. The rules
+they obey are made once, and then the visitor's.
 """
 
 from __future__ import annotations
