@@ -15,6 +15,7 @@ from django.db import transaction
 from controlplane import rulebook
 from controlplane.actions.audit import record
 from controlplane.actions.checking import check
+from controlplane.actions.editing import has_ended
 from controlplane.actions.publishing import (
     Edit,
     Guard,
@@ -25,7 +26,7 @@ from controlplane.actions.publishing import (
     last_change,
     session_in,
 )
-from controlplane.actions.refusals import DraftMoved, PolicyRefused
+from controlplane.actions.refusals import DraftMoved, PolicyRefused, checked_line
 from controlplane.models import Draft, DraftChange, DraftState, Project, RuleChange
 from switchgear.policy import rules as kernel
 from switchgear.policy.changes import Sentence, sentences
@@ -38,9 +39,8 @@ def open_draft(
     project: Project, *, title: str = "", actor: User | None, actor_name: str = ""
 ) -> Draft:
     session = session_in(project, actor=actor, actor_name=actor_name, reason="")
-    title = title.strip() or f"Draft of {session.author.name}"
-    if len(title) > MOST_TITLE:
-        raise PolicyRefused("/title", f"must be at most {MOST_TITLE} characters long")
+    title = checked_line("/title", title, MOST_TITLE)
+    title = title or f"Draft of {session.author.name}"
     draft = Draft.objects.create(
         project=project,
         title=title,
@@ -64,7 +64,11 @@ def publish_draft(
     draft = still_open(session, draft)
     if moved := moved_since(draft):
         raise DraftMoved([str(each) for each in moved])
-    published = apply(session, edits_of(draft))
+    edits = edits_of(draft)
+    if ended := [each.slug for each in edits if has_ended(each, session.now)]:
+        message = f"{', '.join(ended)} would have ended already"
+        raise PolicyRefused("/expires_at", message, ended[0])
+    published = apply(session, edits)
     close(session, draft, DraftState.PUBLISHED)
     audit(
         "draft.published",

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from controlplane.actions.publishing import Edit, Guard
-from controlplane.actions.refusals import PolicyRefused, RuleChanged, refused
+from controlplane.actions.refusals import (
+    PolicyRefused,
+    RuleChanged,
+    checked_line,
+    refused,
+)
 from switchgear.policy import rules as kernel
 from switchgear.policy.errors import PolicyError, step
 from switchgear.policy.reading import read_rule
@@ -17,11 +21,13 @@ MOST_OWNER = 100
 
 
 def read_edit(
-    document: Mapping[str, Any], *, now: datetime, kind: str | None = None, at: str = ""
+    document: object, *, now: datetime, kind: str | None = None, at: str = ""
 ) -> Edit:
     """The edit a document asks for: the kernel's fields, and ``owner`` beside them."""
+    if not isinstance(document, Mapping):
+        raise PolicyRefused(at, "must be an object")
     fields = dict(document)
-    owner = checked_owner(fields.pop("owner", ""), at)
+    owner = checked_line(step(at, "owner"), fields.pop("owner", ""), MOST_OWNER)
     if kind is not None and fields.setdefault("kind", kind) != kind:
         raise PolicyRefused(step(at, "kind"), f"must be {kind} here")
     try:
@@ -31,19 +37,10 @@ def read_edit(
     return Edit(rule.id, rule, owner)
 
 
-def checked_owner(owner: object, at: str) -> str:
-    if not isinstance(owner, str) or len(owner) > MOST_OWNER or "\0" in owner:
-        message = f"must be a text of at most {MOST_OWNER} characters"
-        raise PolicyRefused(step(at, "owner"), message)
-    return owner.strip()
-
-
-def still_ahead(edit: Edit, now: datetime) -> Edit:
-    """The edit, unless its rule would be dead before it is born."""
+def has_ended(edit: Edit, now: datetime) -> bool:
+    """Whether its rule would be dead before it is born."""
     ends = edit.rule.expires_at if edit.rule else None
-    if ends is not None and ends <= now.timestamp():
-        raise PolicyRefused("/expires_at", "must be in the future", edit.slug)
-    return edit
+    return ends is not None and ends <= now.timestamp()
 
 
 def renumbered(edit: Edit) -> Edit:

@@ -133,8 +133,6 @@ def edits_of_file(session: Session, documents: Sequence[object]) -> list[Edit]:
     edits: dict[str, Edit] = {}
     for index, document in enumerate(documents):
         at = step("/rules", index)
-        if not isinstance(document, Mapping):
-            raise PolicyRefused(at, "must be an object")
         edit = read_edit(document, now=session.now, at=at)
         if edit.rule and edit.rule.rev > MOST_REV:
             raise PolicyRefused(step(at, "rev"), f"must be at most {MOST_REV}")

@@ -23,7 +23,7 @@ from django.utils import timezone
 from controlplane import hints, rulebook
 from controlplane.actions.audit import Author, author
 from controlplane.actions.checking import check
-from controlplane.actions.refusals import PolicyRefused
+from controlplane.actions.refusals import checked_line
 from controlplane.models import (
     RULE_MODELS,
     Environment,
@@ -76,8 +76,7 @@ def session_in(
     project: Project, *, actor: User | None, actor_name: str, reason: str
 ) -> Session:
     """Begin to edit: the project is held until the transaction ends."""
-    if len(reason) > MOST_REASON:
-        raise PolicyRefused("/reason", f"must be at most {MOST_REASON} characters long")
+    reason = checked_line("/reason", reason, MOST_REASON)
     held = Project.objects.select_for_update().get(pk=project.pk)
     return Session(held, author(actor, actor_name), reason, timezone.now())
 

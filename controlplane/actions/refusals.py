@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from switchgear.policy.errors import PolicyError
+
+# Control characters, and halves of surrogate pairs: no database takes all of them.
+UNWRITABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 class PolicyRefused(Exception):
@@ -35,6 +39,14 @@ class DraftMoved(PolicyRefused):
         self.moved = tuple(moved)
         what = "; ".join(moved)
         super().__init__("", f"Rules changed under this draft: {what}. Rebase it.")
+
+
+def checked_line(pointer: str, text: object, most: int) -> str:
+    """A note on one line; empty is fine."""
+    if isinstance(text, str) and len(text) <= most and not UNWRITABLE.search(text):
+        return text.strip()
+    message = f"must be one line of text, at most {most} characters long"
+    raise PolicyRefused(pointer, message)
 
 
 def refused(error: PolicyError) -> PolicyRefused:

@@ -15,12 +15,13 @@ from controlplane.actions.audit import record
 from controlplane.actions.editing import (
     as_seen,
     exists,
+    has_ended,
     id_is_free,
     read_edit,
     renumbered,
-    still_ahead,
 )
 from controlplane.actions.publishing import Edit, Guard, Session, apply, session_in
+from controlplane.actions.refusals import PolicyRefused
 from controlplane.models import Draft, Project
 from controlplane.rulebook import RuleView
 from switchgear.policy.rules import Mode
@@ -93,7 +94,7 @@ def delete_rules(
 ) -> None:
     """Remove all of them at once, so that none of them needs another."""
     session = session_in(project, actor=actor, actor_name=actor_name, reason=reason)
-    publish(session, [Edit(slug, None) for slug in slugs])
+    carry_out(session, [Edit(slug, None) for slug in slugs])
 
 
 @transaction.atomic
@@ -112,14 +113,15 @@ def set_mode(
     chosen = [views[slug] for slug in slugs if slug in views]
     rules = [replace(view.rule, mode=mode) for view in chosen]
     owners = [view.owner for view in chosen]
-    publish(session, map(Edit, (rule.id for rule in rules), rules, owners))
+    carry_out(session, map(Edit, (rule.id for rule in rules), rules, owners))
 
 
 def save(
     session: Session, edit: Edit, *, guard: Guard, draft: Draft | None
 ) -> RuleView:
-    ahead = renumbered(still_ahead(edit, session.now))
-    write(session, ahead, guard=guard, draft=draft)
+    if has_ended(edit, session.now):
+        raise PolicyRefused("/expires_at", "must be in the future", edit.slug)
+    write(session, renumbered(edit), guard=guard, draft=draft)
     return rulebook.rule_in(session.project, edit.slug, draft)
 
 
@@ -127,10 +129,10 @@ def write(session: Session, edit: Edit, *, guard: Guard, draft: Draft | None) ->
     if draft is not None:
         drafts.put(session, draft, edit, guard=guard)
         return
-    publish(session, [edit], guard=guard)
+    carry_out(session, [edit], guard=guard)
 
 
-def publish(
+def carry_out(
     session: Session, edits: Iterable[Edit], *, guard: Guard | None = None
 ) -> None:
     for change in apply(session, edits, guard=guard).changes:

@@ -34,8 +34,6 @@ class SelectorField(forms.CharField):
         return value
 
     def to_python(self, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return value
         try:
             return selectortext.read(value or "")
         except selectortext.Unreadable as error:
@@ -127,11 +125,6 @@ class ChainWidget(forms.Widget):
                 lines.append((place(data.get(f"{at}-place", ""), index), index, hop))
             index += 1
         return [hop for _, _, hop in sorted(lines, key=lambda line: line[:2])]
-
-    def value_omitted_from_data(
-        self, data: Mapping[str, Any], files: Any, name: str
-    ) -> bool:
-        return f"{name}-0-target" not in data
 
 
 class ChainField(forms.Field):

@@ -84,8 +84,8 @@ class RuleAdmin(OfProjects):
     def formfield_for_foreignkey(
         self, db_field: ForeignKey[Any], request: HttpRequest, **kwargs: Any
     ) -> ModelChoiceField | None:
-        if db_field.related_model is Project:
-            kwargs["queryset"] = writable(actor_of(request)).order_by("slug")
+        # Its project is the only other row a rule points at.
+        kwargs["queryset"] = writable(actor_of(request)).order_by("slug")
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_change_permission(

@@ -6,8 +6,6 @@ say which version runs, which was tried, and why it was not taken.
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from django.db import models
 from django.db.models import Q
 
@@ -28,9 +26,6 @@ INSTANCE_STATES = [state.value for state in InstanceState]
 class InstanceQuerySet(models.QuerySet["Instance"]):
     def in_environment(self, project_id: int, environment: str) -> InstanceQuerySet:
         return self.filter(project_id=project_id, environment=environment)
-
-    def seen_since(self, moment: datetime) -> InstanceQuerySet:
-        return self.filter(seen_at__gte=moment)
 
 
 class Instance(models.Model):

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from controlplane import actions, rulebook
 from controlplane.compiling import snapshot_for
 from controlplane.models import AuditEntry, Draft, PolicyVersion, RuleChange
 from controlplane.rulebook import Change
-from tests.controlplane.policies import fallback, quota, retry, timeout
+from tests.controlplane.policies import (
+    fallback,
+    kill_switch,
+    quota,
+    retry,
+    timeout,
+)
 
 
 @pytest.fixture
@@ -99,6 +108,32 @@ def test_a_discarded_draft_leaves_everything_as_it_was(project, save, user, draf
     assert rulebook.rules_in(project) == []
     assert numbers(project) == [1]
     assert draft.changes.count() == 1
+
+
+def test_a_removal_waits_for_the_draft_too(project, save, user, draft):
+    save(retry("goes"))
+    draft = actions.open_draft(project, actor=user)
+    actions.delete_rule(project, "goes", actor=user, draft=draft, reason="unused")
+
+    assert set(seen(project, None)) == {"goes"}
+    actions.publish_draft(draft, actor=user)
+
+    assert rulebook.rules_in(project) == []
+    assert RuleChange.objects.latest("pk").reason == "unused"
+    assert numbers(project) == [3, 2, 1]
+
+
+def test_what_others_have_removed_meanwhile_is_removed_once(project, save, user, draft):
+    save(retry("goes"))
+    draft = actions.open_draft(project, actor=user)
+    actions.delete_rule(project, "goes", actor=user, draft=draft)
+    actions.delete_rule(project, "goes", actor=user)
+
+    assert seen(project, draft) == {}
+    actions.rebase_draft(draft, actor=user)
+    published = actions.publish_draft(draft, actor=user)
+
+    assert (published.changes, published.versions) == ([], [])
 
 
 def test_an_edit_that_is_undone_in_the_draft_is_none(project, save, user, draft):
@@ -230,6 +265,20 @@ def test_the_draft_of_another_project_takes_no_edits(project, draft, user):
 def test_a_draft_is_open_or_it_has_ended(draft):
     with pytest.raises(IntegrityError, match="draft_closed"), transaction.atomic():
         Draft.objects.filter(pk=draft.pk).update(state="published")
+
+
+def test_a_rule_that_ended_while_the_draft_lay_is_not_published(
+    project, save, user, draft, monkeypatch
+):
+    save(kill_switch("ks", hours=1), draft=draft)
+    later = timezone.now() + timedelta(hours=2)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: later)
+
+    with pytest.raises(actions.PolicyRefused, match="ks would have ended") as refused:
+        actions.publish_draft(draft, actor=user)
+
+    assert refused.value.pointer == "/expires_at"
+    assert rulebook.rules_in(project) == []
 
 
 def test_a_title_has_an_end(project, user):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 from itertools import count
 
 import pytest
@@ -140,6 +140,18 @@ def test_any_policy_survives_a_file(db, documents):
 
     assert digest_of(second) == digest_of(first)
     assert policyfile.exported(second) == text
+
+
+def test_a_file_may_come_through_a_pipe(project, save, monkeypatch):
+    save(retry("rt", max_attempts=4))
+    text = exported("Acme")
+    actions.delete_rule(project, "rt", actor=None)
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(text.encode())))
+
+    call_command("policy", "import", "-", "--project", "Acme", stdout=StringIO())
+
+    [view] = rulebook.rules_in(project)
+    assert (view.rule.max_attempts, view.rev) == (4, 3)
 
 
 def test_an_import_is_one_edit_of_the_whole(project, save, load):

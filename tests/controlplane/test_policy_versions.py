@@ -336,6 +336,15 @@ def test_memory_for_snapshots_is_bounded():
     assert kept == ["c", "d"]
 
 
+def test_what_is_put_into_memory_twice_is_counted_once():
+    cache = Cache(most=250)
+    for name in "aaab":
+        cache.put((name, ""), Compiled(1, name, name, b"x" * 100))
+
+    assert cache.get(("a", "")) is not None
+    assert cache.get(("b", "")) is not None
+
+
 def test_what_is_asked_for_often_stays_in_memory():
     cache = Cache(most=250)
     for name in "abc":

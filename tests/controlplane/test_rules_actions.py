@@ -155,6 +155,8 @@ def test_a_hint_that_goes_astray_does_not_look_like_a_failed_edit(
         (retry(owner=5), "/owner"),
         (retry(owner="x" * 101), "/owner"),
         (retry(owner="a\0b"), "/owner"),
+        (retry(owner="half \ud83d"), "/owner"),
+        (retry(slug="half-\ud83d"), "/id"),
         ({"kind": "retry"}, "/id"),
         (fallback("fb", "search"), "/chain"),
         (kill_switch(hours=25), "/expires_at"),
@@ -181,11 +183,18 @@ def test_the_kind_of_a_document_is_that_of_its_place(project, user):
         actions.save_rule(project, "timeout", retry(), actor=user)
 
 
-def test_a_reason_is_not_a_book(project, save):
+@pytest.mark.parametrize("reason", ["x" * 501, "a\0b", "a\nb", "half \ud83d"])
+def test_a_reason_is_a_line_that_any_database_takes(project, save, reason):
     with pytest.raises(actions.PolicyRefused) as refused:
-        save(retry(), reason="x" * 501)
+        save(retry(), reason=reason)
 
     assert refused.value.pointer == "/reason"
+
+
+@pytest.mark.parametrize("document", [None, [], "retry", 5])
+def test_what_is_no_object_is_no_rule(project, user, document):
+    with pytest.raises(actions.PolicyRefused, match="must be an object"):
+        actions.create_rule(project, "retry", document, actor=user)
 
 
 def test_fallbacks_that_come_back_are_refused_naming_the_way(project, prod, save):

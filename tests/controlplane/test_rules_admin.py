@@ -522,6 +522,18 @@ def test_a_version_is_read_and_gone_back_to(project, save, admin_client):
     assert rules_by_id(project)["rt"].rule.max_attempts == 3
 
 
+def test_a_version_that_was_tampered_with_says_so(project, save, admin_client):
+    snapshot_for(project.pk, "prod", "shop")
+    save(retry(max_attempts=3))
+    version = PolicyVersion.objects.get(number=2)
+    changed = version.document.replace('"max_attempts":3', '"max_attempts":9')
+    PolicyVersion.objects.filter(pk=version.pk).update(document=changed)
+
+    page = admin_client.get(url("policyversion", "change", version.pk))
+
+    assert "cannot be read any more" in page.content.decode()
+
+
 @pytest.mark.parametrize("chosen", [[2, 1], [3]])
 def test_going_back_is_to_one_version_that_is_not_running(
     project, save, admin_client, chosen
