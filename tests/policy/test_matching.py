@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from switchgear.policy.facts import CallFacts
 from switchgear.policy.matching import Policy
 from switchgear.policy.plan import hops_after
 from switchgear.policy.precedence import Index
+from switchgear.policy.rule import SCOPE
 from switchgear.policy.rules import (
     CircuitBreaker,
     Fallback,
@@ -20,7 +25,7 @@ from switchgear.policy.rules import (
     Retry,
     Timeout,
 )
-from switchgear.policy.selectors import Target
+from switchgear.policy.selectors import FACTS, Target
 from tests.policy.service import facts, only
 
 
@@ -28,13 +33,86 @@ def policy(*rules):
     return Policy(Index(rules))
 
 
-def test_calls_alike_share_one_answer():
-    rules = policy(Retry(id="r"))
+names = st.sampled_from(["a", "b"])
+maybe = st.none() | names
+calls = st.builds(
+    CallFacts,
+    kind=st.sampled_from(["tool", "model"]),
+    target=names,
+    service=names,
+    tenant=maybe,
+    user=maybe,
+    agent=maybe,
+    model=maybe,
+    provider=maybe,
+    server=maybe,
+)
+hops_too = calls | st.builds(replace, calls, fallback_for=calls)
+selectors = st.dictionaries(st.sampled_from(FACTS), names).map(
+    lambda conditions: only(**(conditions | {"kind": "tool"}))
+)
+shared = st.lists(st.sampled_from(SCOPE), unique=True, max_size=2).map(tuple)
+some_rules = st.lists(
+    st.one_of(
+        st.builds(Retry, id=st.just("rt"), selector=selectors),
+        st.builds(RateLimit, id=st.just("rl"), limit=st.just(1), per=shared),
+        st.builds(CircuitBreaker, id=st.just("cb"), selector=selectors, scope=shared),
+        st.builds(
+            Fallback,
+            id=st.just("fb"),
+            selector=selectors,
+            chain=st.just((Hop(Target(None, "b")),)),
+        ),
+    ),
+    max_size=4,
+    unique_by=lambda each: each.id,
+)
+
+
+@given(rules=some_rules, asked=st.lists(hops_too, max_size=8))
+def test_what_is_remembered_is_what_would_be_found(rules, asked):
+    remembering = policy(*rules)
+
+    for call in asked:
+        assert remembering.matched(call, 0.0) == policy(*rules).matched(call, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "differs"),
+    [
+        pytest.param(Retry(id="r"), False, id="no rule looks at the tenant"),
+        pytest.param(
+            Retry(id="r", selector=only(tenant={"not": ["x"]})), True, id="a selector"
+        ),
+        pytest.param(RateLimit(id="r", limit=1, per=("tenant",)), True, id="a limit"),
+        pytest.param(CircuitBreaker(id="r", scope=("tenant",)), True, id="a breaker"),
+    ],
+)
+def test_calls_share_an_answer_if_no_rule_can_tell_them_apart(rule, differs):
+    rules = policy(rule)
 
     first = rules.matched(facts(tokens=1, run="a"), 0.0)
 
     assert rules.matched(facts(tokens=2, run="b", deadline=9.0), 5.0) is first
-    assert rules.matched(facts(tenant="acme"), 5.0) is not first
+    assert (rules.matched(facts(tenant="acme"), 5.0) is not first) is differs
+    assert rules.matched(facts("lookup"), 5.0) is not first
+
+
+def test_the_model_of_a_model_call_tells_it_apart():
+    rules = policy(Retry(id="r", selector=only(model="small")))
+
+    plans = [
+        rules.matched(call, 0.0).plan.retry is not None
+        for call in (
+            facts("small", kind="model"),
+            facts("large", kind="model"),
+            facts("search", model="small"),
+            facts("search", model="large"),
+            facts("search"),
+        )
+    ]
+
+    assert plans == [True, False, True, False, False]
 
 
 def test_a_rule_is_gone_when_it_expires_and_back_when_the_clock_is():
@@ -46,7 +124,7 @@ def test_a_rule_is_gone_when_it_expires_and_back_when_the_clock_is():
 
 
 def test_answers_are_remembered_in_bounds():
-    rules = policy(Retry(id="r"))
+    rules = policy(Retry(id="r"), RateLimit(id="rl", limit=1, per=("tenant",)))
 
     for number in range(10_000):
         rules.matched(facts(tenant=f"t{number}"), 0.0)

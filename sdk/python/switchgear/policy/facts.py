@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-Identity = tuple[str | None, ...]
-
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
@@ -35,20 +33,3 @@ class CallFacts:
     run: str | None = None
     # The call its caller made, when this one stands in for it.
     fallback_for: CallFacts | None = None
-
-    @property
-    def identity(self) -> Identity:
-        """All that decides which rules match: calls that share it share winners."""
-        return (
-            self.kind,
-            self.target,
-            self.service,
-            self.environment,
-            self.tenant,
-            self.user,
-            self.agent,
-            # The model of a model call is its target.
-            self.target if self.kind == "model" else self.model,
-            self.provider,
-            self.server,
-        )

@@ -1,13 +1,14 @@
 """A policy ready to be obeyed: what applies to a call, found once and then remembered.
 
-Calls that share their identity share all of it: the rules, the keys under which their
-state is kept, the plan. An answer holds as long as no rule expires.
+Calls that are alike in all facts that some rule looks at share all of it: the rules,
+the keys under which their state is kept, the plan. It holds until a rule expires.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Generic, NamedTuple, TypeVar, cast
 
 from switchgear.policy.facts import CallFacts
@@ -28,7 +29,9 @@ from switchgear.policy.rules import (
 from switchgear.policy.selectors import fact
 from switchgear.policy.state import Key
 
-# Identities remembered at a time; tenants and users may be without number.
+# A plan is always about these.
+_ALWAYS = ("kind", "target", "service")
+# Answers remembered at a time; tenants and users may be without number.
 _REMEMBERED = 4096
 R = TypeVar("R", bound=Rule)
 L = TypeVar("L", bound=Concurrency | RateLimit | Quota)
@@ -43,7 +46,7 @@ class Match(NamedTuple, Generic[L]):
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """All rules that apply to calls of one identity."""
+    """All rules that apply to calls that are alike."""
 
     plan: Plan
     guards: tuple[Guard, ...] = ()
@@ -54,23 +57,35 @@ class Matched:
     quotas: tuple[Match[Quota], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
 class Policy:
     """An index with what it has answered; answers depend on nothing else."""
 
-    index: Index
-    _answers: dict[tuple[object, ...], Matched] = field(default_factory=dict)
+    def __init__(self, index: Index) -> None:
+        self.index = index
+        self._likeness = attrgetter(*_facts_that_matter(index.rules))
+        self._answers: dict[tuple[object, ...], Matched] = {}
 
     def matched(self, call: CallFacts, now: float) -> Matched:
+        """All that applies to a call now."""
         first = call.fallback_for
-        identity = (call.identity, first.identity) if first else call.identity
-        asked = (identity, self.index.epoch(now))
+        stands_for = self._likeness(first) if first else None
+        asked = (self._likeness(call), stands_for, self.index.epoch(now))
         answer = self._answers.get(asked)
         if answer is None:
             if len(self._answers) >= _REMEMBERED:
                 self._answers.clear()
             answer = self._answers[asked] = _match(self.index, call, now)
         return answer
+
+
+def _facts_that_matter(rules: Iterable[Rule]) -> tuple[str, ...]:
+    """The facts by which these rules can tell two calls apart."""
+    names = dict.fromkeys(_ALWAYS)
+    for rule in rules:
+        names |= dict.fromkeys(name for name, _ in rule.selector.conditions)
+        names |= dict.fromkeys(getattr(rule, "per", ()))
+        names |= dict.fromkeys(getattr(rule, "scope", ()))
+    return tuple(names)
 
 
 def _match(index: Index, call: CallFacts, now: float) -> Matched:
