@@ -76,8 +76,6 @@ async def edits(fleet, operator) -> None:
     )
     assert max(held) < 2
     assert max(acked) < 5
-    assert times[len(times) // 2] < 0.3
-    assert times[len(times) * 99 // 100] < 1
     assert fleet.went_back() == []
 
 
