@@ -106,6 +106,9 @@ def test_a_window_of_another_kind_begins_empty():
         pytest.param(Breaker(Phase.METRICS_ONLY), 0, id="metrics only"),
         pytest.param(Breaker(Phase.HALF_OPEN), 0, id="half open"),
         pytest.param(Breaker(Phase.HALF_OPEN, passed=1), 0, id="one probe to go"),
+        pytest.param(
+            Breaker(Phase.HALF_OPEN, passed=9), 0, id="none to go, by an edit"
+        ),
     ],
 )
 def test_who_is_blocked_for_how_long(breaker, wait):

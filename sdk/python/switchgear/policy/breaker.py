@@ -141,7 +141,7 @@ def blocked_for(breaker: Breaker, rule: CircuitBreaker, now: float) -> float:
     if breaker.phase is Phase.HALF_OPEN:
         sent = len(breaker.probes) + breaker.passed
         if sent >= rule.permitted_calls_in_half_open:
-            return min(probe.until for probe in breaker.probes) - now
+            return min((each.until for each in breaker.probes), default=now) - now
     return 0.0
 
 
