@@ -25,7 +25,7 @@ Errors = Mapping[str, str]  # by pointer
 TESTS = {"": "is", "one of": "is one of", "like": "is like", "not": "is not"}
 NUMBERS = {Type.INT, Type.NUMBER, Type.NUMBERS, Type.DECIMAL}
 UNITS = ("_ms", "_s", "_usd", "_percent")
-MINUTES = len("2026-11-20T16:00")
+MINUTES, SECONDS = "2026-11-20T16:00", "2026-11-20T16:00:00"
 TWICE = "stands here twice: use 'is one of' with several values"
 
 
@@ -70,8 +70,11 @@ class Field:
         return bool(self.value != shown(self.parameter, self.parameter.default))
 
     @property
-    def default(self) -> str:
-        return str(shown(self.parameter, self.parameter.default))
+    def placeholder(self) -> str:
+        """What holds as long as nothing is typed."""
+        if self.parameter.required:
+            return "required"
+        return str(shown(self.parameter, self.parameter.default)) or "none"
 
     @property
     def wrong(self) -> bool:
@@ -183,7 +186,7 @@ def shown(parameter: Parameter, stored: Any) -> Any:
     if parameter.type is Type.CHOICES:
         return list(stored or ())
     if parameter.type is Type.TIME and isinstance(stored, str):
-        return stored.removesuffix("Z")[:MINUTES]
+        return stored.removesuffix("Z")[: len(SECONDS)]
     return stored if isinstance(stored, dict) else _written(stored)
 
 
@@ -250,7 +253,9 @@ def _numbers(text: str) -> list[float]:
 
 def _time(text: str) -> str:
     """What <input type="datetime-local"> holds is UTC here."""
-    return f"{text}:00Z" if len(text) == MINUTES else text
+    if len(text) == len(MINUTES):
+        return f"{text}:00Z"
+    return f"{text}Z" if len(text) == len(SECONDS) else text
 
 
 READ: dict[Type, Callable[[str], Any]] = {

@@ -80,6 +80,7 @@ LABELS = {
     "max_cost_usd": "Cost at most",
     "expires_at": "Ends at",
     "max_usd": "Cost",
+    "tz": "Time zone",
 }
 assert KINDS.keys() == RULES.keys()  # noqa: S101  a kind without a name has no page
 

@@ -688,7 +688,7 @@ def test_forms_read_what_they_show():
         "window": {"period": "P1W", "tz": "UTC", "week_start": "sunday"},
         "per": ["tenant", "agent"],
         "warn_at": [0.5, 0.9],
-        "expires_at": "2026-11-20T16:00:00Z",
+        "expires_at": "2026-11-20T16:00:30Z",
         "tier": "default",
         "priority": 4,
     }
