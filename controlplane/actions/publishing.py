@@ -37,6 +37,8 @@ from switchgear.policy.canonical import dumps
 from switchgear.policy.snapshot import seal, snapshot_document
 
 MOST_REASON = 500
+# Where services run that do not say where they run.
+DEFAULT = "default"
 
 
 class Edit(NamedTuple):
@@ -77,7 +79,8 @@ def session_in(
 ) -> Session:
     """Begin to edit: the project is held until the transaction ends."""
     reason = checked_line("/reason", reason, MOST_REASON)
-    held = Project.objects.select_for_update().get(pk=project.pk)
+    # Not its key: rows that point at the project, as instances do, need not wait.
+    held = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     return Session(held, author(actor, actor_name), reason, timezone.now())
 
 
@@ -88,7 +91,7 @@ def apply(
     guard: Guard | None = None,
     rollback: Rollback | None = None,
 ) -> Published:
-    """Make the edits; Those that change nothing are none."""
+    """Make the edits; one that changes nothing is none."""
     rows = rulebook.rows_of(session.project)
     rules = {slug: rulebook.rule_of(row) for slug, row in rows.items()}
     if guard is not None:
@@ -178,13 +181,22 @@ def issue(
     rollback: Rollback | None = None,
 ) -> list[PolicyVersion]:
     """A new version for each environment in which the rules are others now."""
-    environments = Environment.objects.filter(project=session.project).order_by("name")
     rules = list(rules)
     issued = (
         next_version(session, each, rules, base=base, rollback=rollback)
-        for each in environments
+        for each in environments_of(session)
     )
     return [version for version in issued if version is not None]
+
+
+def environments_of(session: Session) -> list[Environment]:
+    """Those of the project; there is one before any service asked, to publish to."""
+    found = Environment.objects.filter(project=session.project).order_by("name")
+    return list(found) or [
+        Environment.objects.create(
+            project=session.project, name=DEFAULT, created_at=session.now
+        )
+    ]
 
 
 def next_version(
@@ -227,8 +239,8 @@ def next_version(
 
 def last_change(project: Project) -> int:
     """How far the history of the project's rules goes: a change's key, 0 for none."""
-    newest = RuleChange.objects.filter(project=project).order_by("-pk").first()
-    return newest.pk if newest else 0
+    newest = RuleChange.objects.filter(project=project).order_by("-pk")
+    return newest.values_list("pk", flat=True).first() or 0
 
 
 def announce(version: PolicyVersion) -> None:

@@ -43,8 +43,9 @@ def rules_said(version):
 
 
 def test_an_environment_gets_its_first_version_when_it_is_asked_for(project, save, ask):
+    ask("staging")
     save(retry())
-    assert not Environment.objects.exists()
+    assert not Environment.objects.filter(name="prod").exists()
 
     first = ask()
 
@@ -53,6 +54,21 @@ def test_an_environment_gets_its_first_version_when_it_is_asked_for(project, sav
     assert [version.number for version in versions_of(project)] == [1]
     assert AuditEntry.objects.latest("pk").subject == "prod v1"
     assert ask() == first
+
+
+def test_the_first_edit_is_published_before_any_service_asked(project, save, ask):
+    save(retry())
+
+    [version] = versions_of(project, "default")
+    assert (version.number, set(rules_said(version))) == (1, {"rt"})
+    assert ask("default").version == 1
+
+
+def test_no_default_is_made_up_where_services_run_elsewhere(project, save, ask):
+    ask("prod")
+    save(retry())
+
+    assert [each.name for each in Environment.objects.all()] == ["prod"]
 
 
 def test_the_digest_is_of_the_bytes_and_is_the_etag(save, ask):
