@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from dashboards.policy.kinds import KINDS
@@ -54,6 +55,14 @@ def span(ms: float) -> str:
         if ms >= size and (ms % size == 0 or unit == "s"):
             return f"{ms / size:g}{NBSP}{unit}"
     return f"{ms:g}{NBSP}ms"
+
+
+def money(text: str) -> str:
+    """Whole dollars, or cents and what is smaller: $25, $2.50, $0.004."""
+    amount = Decimal(text)
+    if amount == amount.to_integral_value():
+        return f"${amount:,.0f}"
+    return f"${max(f'{amount:,.2f}', f'{amount:,f}', key=len)}"
 
 
 def summary(kind: str, document: Document) -> str:
@@ -108,7 +117,7 @@ def _concurrency(rule: Document) -> str:
 
 def _quota(rule: Document) -> str:
     limit, unit, period = rule["limit"], rule["unit"], rule["window"]["period"]
-    amount = f"${limit}" if unit == "usd" else f"{limit}{NBSP}{UNITS[unit]}"
+    amount = money(limit) if unit == "usd" else f"{limit}{NBSP}{UNITS[unit]}"
     return f"{amount} per {PERIODS.get(period, period)}{_per(rule)}"
 
 
@@ -129,8 +138,8 @@ def _run_budget(rule: Document) -> str:
     if "max_wall_clock_s" in rule:
         parts.append(span(rule["max_wall_clock_s"] * 1000))
     if "max_usd" in rule:
-        parts.append(f"${rule['max_usd']}")
-    if "loop_threshold" in rule:
+        parts.append(money(rule["max_usd"]))
+    if not parts:
         parts.append(plural(rule["loop_threshold"], "equal call"))
     return f"{', '.join(parts)} a run"
 
