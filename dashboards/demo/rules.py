@@ -144,11 +144,12 @@ LASTING: tuple[Reasoned, ...] = (
     ),
     (
         {
-            "id": "mail-per-day",
+            "id": "mail-per-tenant",
             "kind": "quota",
             "selector": {"target": "mail.send"},
             "unit": "calls",
-            "limit": "5000",
+            "limit": "30",
+            "window": {"period": "PT15M"},
             "per": ["tenant"],
             "owner": "support",
         },

@@ -40,13 +40,13 @@ def test_what_a_visitor_edited_is_left_alone(project):
     make_first_rules(project)
     slower = retry("retry-transient", max_attempts=7)
     actions.save_rule(project, "retry", slower, actor=None)
-    actions.delete_rule(project, "mail-per-day", actor=None)
+    actions.delete_rule(project, "mail-per-tenant", actor=None)
 
     make_first_rules(project)
 
     views = found(project)
     assert views["retry-transient"].rule.max_attempts == 7
-    assert "mail-per-day" not in views
+    assert "mail-per-tenant" not in views
 
 
 @pytest.mark.django_db
