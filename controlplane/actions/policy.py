@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from controlplane.actions.publishing import (
 )
 from controlplane.actions.refusals import PolicyRefused
 from controlplane.models import Environment, PolicyVersion, Project, RuleChange
+from controlplane.models.policy import PolicyVersionQuerySet
 from switchgear.policy.errors import step
 
 MOST_ENVIRONMENTS = 100
@@ -37,8 +39,8 @@ def publish(
 ) -> Published:
     """See that each environment's version says what the rules say.
 
-    Every edit does so by itself; there is something to do only when rows were changed
-    by other hands, such as a restored backup.
+    Every edit does so by itself; there is something to do only before the first one,
+    or when rows were changed by other hands, such as a restored backup.
     """
     session = session_in(project, actor=actor, actor_name=actor_name, reason=reason)
     published = apply(session, [])
@@ -69,7 +71,7 @@ def roll_back(
     target = versions.filter(number=number).first()
     if target is None:
         raise PolicyRefused("/number", f"{environment} has no version {number}")
-    edits = edits_back_to(target, versions.filter(number=number + 1).first())
+    edits = edits_back_to(target, versions)
     published = apply(session, edits, rollback=Rollback(environment, number))
     made = [each for each in published.versions if each.rollback_of is not None]
     if not made:
@@ -79,22 +81,22 @@ def roll_back(
     return made[0]
 
 
-def edits_back_to(target: PolicyVersion, following: PolicyVersion | None) -> list[Edit]:
-    """What makes an environment's rules what they were until the following version."""
-    if following is None:
+def edits_back_to(target: PolicyVersion, versions: PolicyVersionQuerySet) -> list[Edit]:
+    """What makes an environment's rules what they were until the next version."""
+    following = versions.filter(number=target.number + 1).first()
+    latest = versions.first()
+    if following is None or latest is None:
         return []
-    environment = target.environment
     then: dict[str, Mapping[str, Any] | None] = {}
-    now: dict[str, Mapping[str, Any] | None] = {}
-    for change in RuleChange.objects.since(environment.project, following.base):
+    for change in RuleChange.objects.since(target.environment.project, following.base):
         then.setdefault(change.slug, change.before)
-        now[change.slug] = change.after
-    return [
-        edit_to(slug, then[slug])
-        for slug in then
-        if concerns(then[slug], environment.name)
-        or concerns(now[slug], environment.name)
-    ]
+    # Others have changed too, but what this environment was told is not of them.
+    told = ids_in(target) | ids_in(latest)
+    return [edit_to(slug, then[slug]) for slug in then if slug in told]
+
+
+def ids_in(version: PolicyVersion) -> set[str]:
+    return {rule["id"] for rule in json.loads(version.document)["rules"]}
 
 
 def edit_to(slug: str, document: Mapping[str, Any] | None) -> Edit:
@@ -102,13 +104,6 @@ def edit_to(slug: str, document: Mapping[str, Any] | None) -> Edit:
         return Edit(slug, None)
     rule, owner = rulebook.read_owned(document)
     return Edit(slug, rule, owner)
-
-
-def concerns(document: Mapping[str, Any] | None, environment: str) -> bool:
-    if document is None:
-        return False
-    rule, _ = rulebook.read_owned(document)
-    return rule.selector.could_match(service=None, environment=environment)
 
 
 @transaction.atomic

@@ -3,11 +3,13 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 from django.db import connection
 from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from controlplane import actions, compiling, rulebook
 from controlplane.compiling import Cache, Compiled, compiled_for, snapshot_for
@@ -230,6 +232,19 @@ def test_a_rule_that_came_over_from_elsewhere_goes_back_there(project, save, ask
     assert set(rules_said(versions_of(project, "staging")[0])) == {"rt"}
 
 
+def test_a_whole_goes_back_with_its_part(project, save, ask, user):
+    """It is about another environment, but charged for calls of this one."""
+    ask()
+    elsewhere = {"environment": "staging"}
+    save(quota("whole", limit="100", selector=elsewhere))
+    save(quota("part", limit="50", parent="whole", selector={"environment": "prod"}))
+    save(quota("whole", limit="10", selector=elsewhere))
+
+    made = actions.roll_back(project, "prod", 2, actor=user)
+
+    assert rules_said(made)["whole"]["limit"] == "100"
+
+
 def test_a_rule_that_was_of_another_kind_is_that_again(project, save, ask, user):
     ask()
     save(retry("x"))
@@ -255,8 +270,9 @@ def test_going_back_to_what_runs_already_is_refused(project, save, ask, user):
 def test_one_cannot_go_back_to_what_never_was(project, save, ask, user):
     ask()
 
-    with pytest.raises(actions.PolicyRefused, match="prod has no version 7"):
-        actions.roll_back(project, "prod", 7, actor=user)
+    for number in (7, 0, -1, 10**30):
+        with pytest.raises(actions.PolicyRefused, match="prod has no version"):
+            actions.roll_back(project, "prod", number, actor=user)
 
 
 def test_a_refused_rollback_leaves_no_trace(project, save, ask, user):
@@ -295,6 +311,49 @@ def test_a_refused_rollback_leaves_no_trace(project, save, ask, user):
 
     assert set(rules_said(made)) == {"there"}
     assert RuleChange.objects.count() == changes + 2
+
+
+edits = st.tuples(
+    st.sampled_from(["a", "b", "c"]),
+    st.sampled_from(["retry", "timeout", None]),
+    st.sampled_from([{}, {"environment": "prod"}, {"environment": ["prod", "dev"]}]),
+    st.sampled_from(["", "ada", "bob"]),
+)
+serial = count()
+
+
+def edit(project, slug, kind, selector, owner):
+    current = {view.id: view.kind for view in rulebook.rules_in(project)}
+    if slug in current and kind != current[slug]:
+        actions.delete_rule(project, slug, actor=None)
+    if kind is not None:
+        document = {"id": slug, "selector": selector, "owner": owner}
+        actions.save_rule(project, kind, document, actor=None)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(made=st.lists(edits, min_size=1, max_size=8), data=st.data())
+def test_whatever_was_edited_one_can_go_back_and_rules_and_versions_agree(
+    db, made, data
+):
+    project = actions.create_project(f"law {next(serial)}", actor=None)
+    for name in ("prod", "dev"):
+        snapshot_for(project.pk, name, "shop")
+    for each in made:
+        edit(project, *each)
+    target = data.draw(st.sampled_from(versions_of(project, "prod")))
+
+    try:
+        back = actions.roll_back(project, "prod", target.number, actor=None)
+    except actions.PolicyRefused:
+        back = versions_of(project, "prod")[0]
+
+    assert rules_said(back) == rules_said(target)
+    views = rulebook.rules_in(project)
+    for name in ("prod", "dev"):
+        told = compiling.snapshot_of(versions_of(project, name)[0]).rules
+        rules = [view.rule for view in views]
+        assert list(told) == rulebook.concerning(rules, environment=name)
 
 
 def test_publishing_again_changes_nothing(project, save, ask, user):
