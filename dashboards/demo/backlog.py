@@ -19,8 +19,8 @@ from dashboards.demo.exporting import Gather
 from dashboards.demo.services import Service
 
 # A day at the full rate would take minutes to send; the customers came lately.
-THINNEST = 0.05
-FADES_S = 3600.0
+THINNEST = 0.03
+FADES_S = 2700.0
 BATCH = 512
 TRIES = 10
 

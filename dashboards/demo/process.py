@@ -74,8 +74,9 @@ def main() -> None:
     key = sys.stdin.readline().strip()
     service = FLEET[asked.service]
     instance = Instance(service, asked.number, asked.base, key, asked.since)
-    # Between the end of the server and ours, every export would complain.
-    logging.getLogger("opentelemetry").setLevel(logging.ERROR)
+    for name in ("opentelemetry", "switchgear"):
+        # Between the end of the server and ours, they would complain that it is gone.
+        logging.getLogger(name).setLevel(logging.ERROR)
     out = exporter(service.encoding, endpoint=f"{asked.base}/v1/traces", key=key)
     provider = instance.provider()
     provider.add_span_processor(BatchSpanProcessor(out, schedule_delay_millis=1000))
