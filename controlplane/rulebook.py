@@ -141,7 +141,6 @@ def view_of(row: Rule) -> RuleView:
 
 
 def rule_of(row: Rule) -> kernel.Rule:
-    columns = (each.name for each in kernel.parameters(row.KIND))
     document: Document = {
         "id": row.slug,
         "kind": row.KIND,
@@ -153,9 +152,9 @@ def rule_of(row: Rule) -> kernel.Rule:
     }
     if row.expires_at is not None:
         document["expires_at"] = time_text(row.expires_at)
-    for name in columns:
-        if (value := getattr(row, name)) is not None:
-            document[name] = value
+    for parameter in kernel.parameters(row.KIND):
+        if (value := getattr(row, parameter.name)) is not None:
+            document[parameter.name] = value
     return read_rule(document, strict=False)
 
 

@@ -7,7 +7,7 @@ form as well.
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
@@ -103,14 +103,20 @@ class RuleForm(forms.ModelForm):
             "selector": cleaned["selector"],
             "owner": cleaned["owner"],
         }
-        ends = cleaned["expires_at"]
-        if ends is not None:
-            document["expires_at"] = rulebook.time_text(ends.astimezone(UTC))
+        if (ends := self.ends()) is not None:
+            document["expires_at"] = rulebook.time_text(ends)
         own = (*(COMMON_TABLE[name] for name in SHARED), *parameters(self.kind))
         for parameter in own:
             if (value := self.value_of(parameter)) is not None:
                 document[parameter.name] = value
         return document
+
+    def ends(self) -> datetime | None:
+        """A form knows no fractions of a second, so what it shows is not all."""
+        if self.view is not None and "expires_at" not in self.changed_data:
+            return rulebook.moment(self.view.rule.expires_at)
+        chosen: datetime | None = self.cleaned_data["expires_at"]
+        return chosen
 
     def value_of(self, parameter: Parameter) -> Any:
         if parameter.type is Type.OBJECT:
@@ -143,7 +149,7 @@ SHARED = ("mode", "tier", "priority")
 
 def said(error: PolicyRefused) -> ValidationError:
     """With where in the field it is, if the field holds more than one value."""
-    _, _, *deeper = error.pointer.split("/")
+    deeper = error.pointer.split("/")[2:]
     where = " ".join(str(int(part) + 1) if part.isdigit() else part for part in deeper)
     return ValidationError(f"{where}: {error.message}" if where else error.message)
 

@@ -94,10 +94,6 @@ def rules_by_id(project):
 
 @pytest.mark.parametrize("document", OF_EACH_KIND, ids=lambda each: each["kind"])
 def test_saving_an_untouched_form_changes_nothing(project, save, send, document):
-    if document["kind"] == "kill_switch":
-        document = document | {
-            "expires_at": f"{timezone.now() + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
-        }
     row = save(document | {"owner": "ada"})
 
     response = send(url(document["kind"], "change", row.pk))
@@ -192,6 +188,14 @@ def test_a_part_of_a_window_is_refused_at_its_own_field(project, send):
     response = send(url("quota", "add"), **fields, window__tz="Mars/Olympus")
 
     assert "time zone" in errors_of(response)["window__tz"]
+
+
+def test_a_run_budget_that_bounds_nothing_is_refused_as_a_whole(project, send):
+    fields = {"project": project.pk, "slug": "rb", "loop_threshold": None}
+
+    response = send(url("run_budget", "add"), **fields)
+
+    assert "must set one of" in errors_of(response)["__all__"]
 
 
 def test_a_window_is_made_of_its_fields(project, send):
