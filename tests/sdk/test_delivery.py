@@ -65,15 +65,28 @@ def runs(client, version) -> None:
     eventually(lambda: client.policy_version == version)
 
 
+def acknowledged(plane, version, state="APPLIED") -> dict:
+    """The report of an instance that has received this version."""
+
+    def said():
+        last = plane.statuses[-1:]
+        return last and (last[0]["received_version"], last[0]["state"]) == (
+            version,
+            state,
+        )
+
+    plane.wait_for(said)
+    return plane.statuses[-1]
+
+
 def test_a_service_runs_what_is_published_and_says_so(plane, make_client):
     plane.body = V1
     client = make_client(instance="shop-1")
 
     assert client.wait_until_ready()
     runs(client, 1)
-    plane.wait_for(lambda: plane.statuses and plane.statuses[-1]["state"] == "APPLIED")
 
-    said = plane.statuses[-1]
+    said = acknowledged(plane, 1)
     assert {key: said[key] for key in ("instance_uid", "service", "environment")} == {
         "instance_uid": "shop-1",
         "service": "shop",
@@ -96,7 +109,7 @@ def test_an_edit_is_obeyed_at_once(plane, make_client):
     runs(client, 2)
 
     assert time.monotonic() - began < 1.0
-    plane.wait_for(lambda: plane.statuses[-1]["running_version"] == 2)
+    acknowledged(plane, 2)
 
 
 def test_lost_doubled_and_reordered_hints_harm_nobody(plane, make_client):
@@ -150,9 +163,8 @@ def test_an_instance_that_cannot_apply_keeps_its_old_policy_and_says_why(
 
     began = time.monotonic()
     plane.publish(bad)
-    plane.wait_for(lambda: plane.statuses[-1]["state"] == "REJECTED")
 
-    said = plane.statuses[-1]
+    said = acknowledged(plane, 2, "REJECTED")
     assert time.monotonic() - began < 2.0
     assert (said["running_version"], said["received_version"]) == (1, 2)
     assert said["failed"]["version"] == 2
@@ -228,7 +240,7 @@ def test_a_control_plane_that_is_killed_and_comes_back(tmp_path, caplog):
     with serving(port) as second:
         second.body = V2
         runs(client, 2)
-        second.wait_for(lambda: second.statuses[-1]["running_version"] == 2)
+        acknowledged(second, 2)
     client.close()
 
     assert "policy version 1" in caplog.records[0].message
@@ -236,7 +248,8 @@ def test_a_control_plane_that_is_killed_and_comes_back(tmp_path, caplog):
 
 def test_a_service_that_starts_alone_runs_what_ran_last(plane, make_client):
     plane.body = snapshot_body(7, kill_switch("search"))
-    runs(make_client(), 7)
+    make_client()
+    acknowledged(plane, 7)
     plane.stop()
 
     alone = make_client()

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from switchgear.clock import Clock
 from switchgear.governor import Governor
@@ -15,8 +16,7 @@ from switchgear.telemetry import Telemetry
 from switchgear.trouble import Trouble
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """How a call ended, in the words of its span."""
 
     call_id: str

@@ -27,7 +27,7 @@ from switchgear.policy.facts import CallFacts
 from switchgear.policy.matching import Policy
 from switchgear.policy.plan import Plan
 from switchgear.policy.precedence import Index
-from switchgear.policy.rules import Rule
+from switchgear.policy.rules import Rule, RunBudget
 from switchgear.policy.snapshot import Snapshot
 from switchgear.policy.state import Key, Remembered, expire
 from switchgear.trouble import Trouble
@@ -48,6 +48,8 @@ class Governor:
         self._snapshot: Snapshot | None = None
         self._trusted: Snapshot | None = None
         self._policy = Policy(Index(()))
+        # Whether anybody asks if the calls of a run repeat themselves.
+        self.counts_repeats = False
         self._broken: str | None = None
         self._sweep_at = 0.0
 
@@ -83,6 +85,7 @@ class Governor:
         with self._lock:
             self._policy, self._snapshot, self._own = policy, snapshot, own
             self._broken = None
+        self.counts_repeats = any(isinstance(each, RunBudget) for each in rules)
 
     # Calls.
 
@@ -109,11 +112,15 @@ class Governor:
                 return None
             return decision
 
-    def settle(self, permits: Permits, result: Result | None) -> Step | None:
-        """Take back what an attempt held; no result: it was never made."""
+    def settle(self, permits: Permits, result: Result) -> Step | None:
+        """Take back what an attempt held, and learn from how it ended."""
+        if not permits:
+            return None
         with self._lock:
             try:
-                step = self._settled(permits, result)
+                now, chance = self._clock.now(), self._chance()
+                step = kernel.attempt_ended(permits, result, self._state, now, chance)
+                self._state.update(step.changes)
             except Exception as error:  # noqa: BLE001  our trouble is not the call's
                 self._broke(error)
                 return None
@@ -157,17 +164,6 @@ class Governor:
         self._state = {
             key: value for key, value in self._state.items() if key[0] != "slots"
         }
-
-    def _settled(self, permits: Permits, result: Result | None) -> Step:
-        now = self._clock.now()
-        if result is None:
-            step = kernel.never_ran(permits, self._state, now)
-        else:
-            step = kernel.attempt_ended(
-                permits, result, self._state, now, self._chance()
-            )
-        self._state.update(step.changes)
-        return step
 
     def _sweep(self, now: float) -> None:
         if abs(now - self._sweep_at) >= _SWEEP_S:

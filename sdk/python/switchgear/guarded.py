@@ -21,13 +21,14 @@ from switchgear.course import Begun, Course, Work, conduct, drive, drive_async
 from switchgear.policy import selectors
 from switchgear.policy.facts import CallFacts
 from switchgear.policy.vocabulary import Kind
-from switchgear.runs import scope
+from switchgear.runs import Scope, scope
 from switchgear.streams import AsyncStream, Stream
 from switchgear.targets import Function, Target
 
 _MARK = "__switchgear__"
 # Nobody knows beforehand what these will cost; tools are free unless priced.
 _PRICED = frozenset({Kind.MODEL, Kind.EMBEDDING})
+_REMEMBERED = 256
 StandIn = Function | str
 
 
@@ -37,10 +38,13 @@ class Registry:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._targets: dict[tuple[str, str], Target] = {}
+        # Facts of calls without arguments, which are the same again and again.
+        self._known: dict[tuple[Kind, str, Scope], CallFacts] = {}
 
     def guard(self, target: Target, fallback: StandIn | Iterable[StandIn]) -> Function:
         """The function of a target, governed."""
         self._targets[target.kind, target.name] = target
+        self._known.clear()
         if isinstance(fallback, str) or callable(fallback):
             fallback = (fallback,)
         chain = [self._stand_in(each, target.kind) for each in fallback]
@@ -92,9 +96,20 @@ class Registry:
         self, target: Target, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Call:
         where = scope.get()
-        facts = CallFacts(
+        asked = target.kind, target.name_in(args, kwargs), where
+        facts = self._known.get(asked)
+        if facts is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            facts = self._known[asked] = self._facts(target, asked[1], where)
+        if where.run is not None and self._core.governor.counts_repeats:
+            facts = replace(facts, arguments=_fingerprint(args, kwargs))
+        return Call(self._core, facts, classifier=target.classifier)
+
+    def _facts(self, target: Target, name: str, where: Scope) -> CallFacts:
+        return CallFacts(
             kind=target.kind.value,
-            target=target.name_in(args, kwargs),
+            target=name,
             service=self._core.service,
             environment=self._core.environment,
             tenant=where.tenant,
@@ -103,13 +118,10 @@ class Registry:
             provider=target.provider,
             server=target.server,
             idempotent=target.idempotent,
-            # Only the budget of a run asks whether calls repeat themselves.
-            arguments=_fingerprint(args, kwargs) if where.run else b"",
             cost_nano=free(target.kind),
             deadline=where.deadline,
             run=where.run,
         )
-        return Call(self._core, facts, classifier=target.classifier)
 
     def _find(
         self,

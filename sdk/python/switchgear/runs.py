@@ -14,9 +14,9 @@ from typing import Self
 from switchgear.governor import Governor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Scope:
-    """What holds for every call inside."""
+    """What holds for every call inside; compared by identity, which is quick."""
 
     run: str | None = None
     tenant: str | None = None

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec
 
 from switchgear.policy.facts import CallFacts
 from switchgear.policy.vocabulary import FailureClass, Kind
@@ -38,14 +39,10 @@ _OPERATIONS = {
 }
 _MODEL_LIKE = frozenset({Kind.MODEL, Kind.EMBEDDING})
 _MESSAGE_LIMIT = 300
-# What an attempt repeats. One that does not say what it is is a tool's.
-_OF_TOOLS = frozenset({"switchgear.call.id"})
-_OF_OTHERS = _OF_TOOLS | {
-    "gen_ai.operation.name",
-    "gen_ai.request.model",
-    "gen_ai.tool.name",
-    "gen_ai.provider.name",
-}
+_REMEMBERED = 1024
+_likeness = attrgetter(
+    "kind", "target", "provider", "tenant", "user", "agent", "server"
+)
 Values = Mapping[str, str | int | float]
 
 
@@ -70,6 +67,7 @@ class Telemetry:
     def __init__(self, version: str, trouble: Trouble) -> None:
         self._trouble = trouble
         self._tracer = trace.get_tracer("switchgear", version) if HERE else None
+        self._known: dict[tuple[str | None, ...], _Subject] = {}
 
     def call(
         self, facts: CallFacts, call_id: str, within: Trail | None = None
@@ -86,37 +84,49 @@ class Telemetry:
     def _started(
         self, tracer: Tracer, facts: CallFacts, call_id: str, within: Trail | None
     ) -> Trail | None:
-        kind = Kind(facts.kind)
-        operation = _OPERATIONS[kind]
-        said = _subject(facts, kind, operation, call_id)
+        likeness = _likeness(facts)
+        subject = self._known.get(likeness)
+        if subject is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            subject = self._known[likeness] = _subject(facts)
         span = tracer.start_span(
-            f"{operation} {facts.target}",
+            subject.name,
             within.context if within else None,
-            attributes=said,
+            attributes={**subject.said, "switchgear.call.id": call_id},
         )
         if not span.is_recording() and not span.get_span_context().is_valid:
             return None
-        told = _OF_TOOLS if kind is Kind.TOOL else _OF_OTHERS
-        common = {key: value for key, value in said.items() if key in told}
-        return Trail(tracer, span, common, self._trouble)
+        return Trail(tracer, span, subject, call_id, self._trouble)
 
 
-def _subject(
-    facts: CallFacts, kind: Kind, operation: str, call_id: str
-) -> dict[str, str]:
-    """What is called, for whom."""
+class _Subject(NamedTuple):
+    """What is called, for whom: the same for many calls."""
+
+    name: str
+    said: dict[str, str]
+    repeated: dict[str, str]  # by attempts
+
+
+def _subject(facts: CallFacts) -> _Subject:
+    kind = Kind(facts.kind)
+    operation = _OPERATIONS[kind]
     name = "gen_ai.request.model" if kind in _MODEL_LIKE else "gen_ai.tool.name"
-    said = {
+    values = {
         "gen_ai.operation.name": operation,
         name: facts.target,
-        "switchgear.call.id": call_id,
+        "gen_ai.provider.name": facts.provider,
         "tenant.id": facts.tenant,
         "user.id": facts.user,
         "gen_ai.agent.name": facts.agent,
-        "gen_ai.provider.name": facts.provider,
         "mcp.server.name": facts.server,
     }
-    return {key: value for key, value in said.items() if value is not None}
+    said = {key: value for key, value in values.items() if value is not None}
+    # An attempt that does not say what it is is a tool's.
+    repeated = () if kind is Kind.TOOL else list(said)[:3]
+    return _Subject(
+        f"{operation} {facts.target}", said, {key: said[key] for key in repeated}
+    )
 
 
 class Trail:
@@ -124,8 +134,9 @@ class Trail:
 
     __slots__ = (
         "_attempt",
-        "_common",
+        "_id",
         "_inside",
+        "_subject",
         "_token",
         "_tracer",
         "context",
@@ -134,10 +145,15 @@ class Trail:
     )
 
     def __init__(
-        self, tracer: Tracer, span: Span, common: dict[str, str], trouble: Trouble
+        self,
+        tracer: Tracer,
+        span: Span,
+        subject: _Subject,
+        call_id: str,
+        trouble: Trouble,
     ) -> None:
-        self._tracer, self.span, self._common = tracer, span, common
-        self.trouble = trouble
+        self._tracer, self.span, self.trouble = tracer, span, trouble
+        self._subject, self._id = subject, call_id
         self.context = trace.set_span_in_context(span)
         self._inside = self.context
         self._attempt: Span | None = None
@@ -149,7 +165,8 @@ class Trail:
         if not self.span.is_recording():
             return
         said: dict[str, str | int | float] = {
-            **self._common,
+            **self._subject.repeated,
+            "switchgear.call.id": self._id,
             "switchgear.attempt": number,
         }
         if backoff_s:
@@ -159,12 +176,10 @@ class Trail:
         )
         self._inside = trace.set_span_in_context(self._attempt)
 
-    @_harmless
     def enter(self) -> None:
         """From here to ``leave`` everything happens inside the attempt."""
         self._token = otel.attach(self._inside)
 
-    @_harmless
     def leave(self) -> None:
         otel.detach(self._token)
 

@@ -1,0 +1,22 @@
+"""What guarding a call costs, at most."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCH = Path(__file__).parents[2] / "sdk/python/bench/guarded_call.py"
+
+
+@pytest.mark.soak
+def test_a_guarded_call_costs_next_to_nothing():
+    said = subprocess.check_output([sys.executable, BENCH, "--json"], timeout=300)
+
+    cost = json.loads(said)
+    assert cost["five rules"] < 60
+    assert cost["five rules, recorded"] - cost["two bare spans"] < 60 + 30
+    assert cost["no rules, recorded"] - cost["two bare spans"] <= 30
