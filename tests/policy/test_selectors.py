@@ -218,6 +218,9 @@ def test_what_is_covered_is_selected_by_the_wider_one(one, other, known):
         ({"tenant": "a"}, {"tenant": {"not": ["a"]}}, False),
         ({"tenant": {"not": ["a"]}}, {"tenant": {"not": ["b"]}}, True),
         ({"tenant": {"not": ["a"]}}, {"tenant": {"glob": "a*"}}, True),
+        ({"tenant": {"glob": "ab"}}, {"tenant": {"glob": "a*c*"}}, False),
+        ({"tenant": "tool:a"}, {"tenant": "a"}, False),
+        ({"tenant": {"glob": "tool:*"}}, {"tenant": {"glob": "a*"}}, False),
         ({"target": "a"}, {"target": "tool:a"}, True),
         ({"target": "model:a"}, {"target": "tool:a"}, False),
         ({"target": {"glob": "tool:*"}}, {"target": {"glob": "a*"}}, True),
@@ -246,6 +249,8 @@ def test_when_two_selectors_can_meet(one, other, meet):
         ({"tenant": {"not": ["a", "b"]}}, {"tenant": {"not": ["a"]}}, False),
         ({"tenant": {"not": ["a"]}}, {"tenant": {"glob": "b*"}}, True),
         ({"tenant": {"not": ["ba"]}}, {"tenant": {"glob": "b*"}}, False),
+        ({"tenant": {"not": ["ba", "c"]}}, {"tenant": {"glob": "b*"}}, False),
+        ({"target": {"not": ["tool:a"]}}, {"target": {"not": ["a"]}}, True),
         ({"tenant": "a"}, {"tenant": {"glob": "a"}}, False),  # not sure enough
         ({"target": "a"}, {"target": "tool:a"}, True),
         ({"target": "tool:a"}, {"target": "a"}, False),

@@ -123,8 +123,6 @@ def _implies(fact: str, narrow: Condition, wide: Condition) -> bool:
 
 def _excludes(fact: str, narrow: Condition, values: tuple[str, ...]) -> bool:
     """Whether a pattern, or all but a few values, surely has none of these values."""
-    if narrow.comparison is Comparison.NOT:
-        return set(values) <= set(narrow.values)
     return not any(
         narrow.holds(*each) for value in values for each in possible(fact, value)
     )
