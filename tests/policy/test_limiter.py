@@ -182,7 +182,11 @@ def test_what_has_leaked_out_does_not_come_back():
 
 
 def test_a_bucket_that_was_forgotten_owes_nothing_back():
-    assert put_back(None, RULE, 5, Bucket(5.0, 0.0, 2.5), 9.0).level == 0
+    assert put_back(None, RULE, 5, Bucket(5.0, 0.0, 2.0), 9.0).level == 0
+
+
+def test_a_bucket_that_was_forgotten_is_still_paid_what_was_not_estimated():
+    assert put_back(None, RULE, 1 - 50, Bucket(1.0, 0.0, 2.0), 9.0).level == 49
 
 
 @pytest.mark.parametrize("back_s", [0.001, 1.0, 4.0])
@@ -211,9 +215,32 @@ def test_a_huge_gap_is_worth_no_more_than_the_burst():
     assert [wait_s == 0 for wait_s in waits] == [True] * 5 + [False]
 
 
-def test_an_edit_of_the_rate_keeps_what_is_in_the_bucket():
+def test_a_faster_rate_leaks_at_once_what_is_in_the_bucket():
     bucket, _ = pour_many(RULE, 5, 0.0)
 
     faster = RateLimit(id="rl", limit=40, period_s=4, burst=5)
+    bucket, wait_s = take(bucket, faster, 1, 0.05)
 
-    assert take(bucket, faster, 1, 0.05)[1] == pytest.approx(0.05)
+    assert wait_s == pytest.approx(0.09)
+    assert take(bucket, faster, 1, 0.15)[1] == 0
+
+
+def test_a_slower_rate_makes_nobody_wait_longer_for_what_was_poured_before():
+    tokens = RateLimit(id="rl", limit=100_000, period_s=60, unit="tokens_total")
+    bucket, _ = take(None, tokens, 100_000, 0.0)
+
+    calls = RateLimit(id="rl", limit=60, period_s=60)
+    bucket, wait_s = take(bucket, calls, 1, 0.0)
+
+    assert wait_s == pytest.approx(1.0)
+    assert take(bucket, calls, 60, 60.0)[1] == 0
+
+
+def test_what_was_taken_under_another_rate_comes_back_under_the_new_one():
+    poured, _ = take(None, RULE, 5, 0.0)
+    slower = RateLimit(id="rl", limit=4, period_s=4, burst=5)
+    bucket, _ = take(poured, slower, 5, 0.0)
+
+    bucket = put_back(bucket, RULE, 1, poured, 0.0)
+
+    assert (bucket.level, bucket.rate) == (1.5, 1.0)

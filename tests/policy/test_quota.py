@@ -177,6 +177,18 @@ def test_another_window_in_the_rule_begins_anew():
     assert spent(service).period.name == "PT1H/1970-01-01T00:00Z"
 
 
+def test_another_unit_begins_anew():
+    service = Service(quota("usd", "5"))
+    late = service.decide(facts(cost_nano=7))
+    service.call(call=facts(cost_nano=10**9), cost_nano=10**9)
+
+    service.obey(quota("calls", "5"))
+    assert service.call().verdict is Verdict.ALLOW
+    service.end(late, cost_nano=10**9)
+
+    assert spent(service).units == 1
+
+
 def test_a_higher_limit_keeps_what_was_spent():
     service = Service(quota(limit="1"))
     service.call()

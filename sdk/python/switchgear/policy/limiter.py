@@ -18,14 +18,14 @@ _INSTANT_S = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """How full it is at a time, and when it will be empty."""
+    """How full it is at a time, and how fast it leaks."""
 
     level: float
     at: float
-    empty_at: float
+    rate: float
 
     def idle(self, now: float) -> bool:
-        return now >= self.empty_at
+        return self.level <= (now - self.at) * self.rate
 
 
 def take(
@@ -37,12 +37,15 @@ def take(
     instead of being refused for ever.
     """
     rate, burst = rule.limit / rule.period_s, rule.burst or rule.limit
-    level, at = _leaked(bucket, rule, rate, now)
+    bucket = bucket or Bucket(0.0, now, rate)
+    level, at = _leaked(bucket, rule, now)
+    if rate < bucket.rate:
+        # An edit made it slower: nobody waits longer for what was poured before.
+        level *= rate / bucket.rate
     missing = level + min(units, burst) - burst
     if missing > rate * _INSTANT_S:
-        return Bucket(level, at, at + level / rate), missing / rate
-    level += units
-    return Bucket(level, at, at + level / rate), 0.0
+        return Bucket(level, at, rate), missing / rate
+    return Bucket(level + units, at, rate), 0.0
 
 
 def put_back(
@@ -53,18 +56,13 @@ def put_back(
     `poured` is the bucket right after. The least it can have held since then bounds
     what comes back: the rest has leaked out, and is spent.
     """
-    rate = rule.limit / rule.period_s
-    level, at = _leaked(bucket, rule, rate, now)
-    held = max(0.0, poured.level - rate * max(0.0, at - poured.at))
-    level = max(0.0, level - min(excess, held))
-    return Bucket(level, at, at + level / rate)
+    bucket = bucket or Bucket(0.0, now, poured.rate)
+    level, at = _leaked(bucket, rule, now)
+    held = max(0.0, poured.level - bucket.rate * max(0.0, at - poured.at))
+    return Bucket(max(0.0, level - min(excess, held)), at, bucket.rate)
 
 
-def _leaked(
-    bucket: Bucket | None, rule: RateLimit, rate: float, now: float
-) -> tuple[float, float]:
+def _leaked(bucket: Bucket, rule: RateLimit, now: float) -> tuple[float, float]:
     """How full it is, and as of when."""
-    if bucket is None:
-        return 0.0, now
     at = steady(now, bucket.at, rule.period_s)
-    return max(0.0, bucket.level - rate * max(0.0, at - bucket.at)), at
+    return max(0.0, bucket.level - bucket.rate * max(0.0, at - bucket.at)), at

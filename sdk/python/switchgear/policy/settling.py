@@ -2,7 +2,7 @@
 
 Each kind of permit is settled by its own function, by the rule that granted it: a
 policy that changed meanwhile does not change what was taken. A value that is gone from
-the state has expired, and owes nothing.
+the state has expired; only a bucket can still be owed something then.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _quota(
             "usd": result.cost_nano,
             "seconds": math.ceil(result.took_s * 1000),
         }[permit.rule.unit]
-    return quota.settled(held, permit.charge, actual)
+    return quota.settled(held, permit.rule, permit.charge, actual)
 
 
 def _run(permit: RunPermit, result: Result | None, held: budget.Run) -> budget.Run:
