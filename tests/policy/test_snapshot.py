@@ -183,6 +183,25 @@ def test_a_snapshot_is_never_published_larger_than_clients_take():
     assert MAX_BYTES * 0.9 < len(canonical.dumps(published)) < MAX_BYTES
 
 
+def test_the_bound_of_a_snapshot_counts_every_byte_that_is_sent():
+    def size(*rules):
+        return len(canonical.dumps(snapshot_document(sealed(*rules))))
+
+    def padded(by):
+        """One rule whose document is longer by so many bytes."""
+        names = [f"{number:0200}" for number in range(by // 203)]
+        names.append("x" * (by % 203 + 1))
+        return rule("retry", "pad", selector={"target": ["y", *names]})
+
+    lists = [f"{number:0250}" for number in range(100)]
+    rules = [rule("retry", f"r{n}", selector={"target": lists}) for n in range(40)]
+    room = MAX_BYTES - size(*rules, padded(0))
+
+    assert size(*rules, padded(room)) == MAX_BYTES
+    with pytest.raises(PolicyError, match="must be at most 1048576 bytes"):
+        sealed(*rules, padded(room + 1))
+
+
 def test_an_oversized_snapshot_is_refused_before_it_is_read():
     body = b" " * (4 * MAX_BYTES + 1)
 
