@@ -189,8 +189,8 @@ def test_the_bound_of_a_snapshot_counts_every_byte_that_is_sent():
 
     def padded(by):
         """One rule whose document is longer by so many bytes."""
-        names = [f"{number:0200}" for number in range(by // 203)]
-        names.append("x" * (by % 203 + 1))
+        names = [f"{number:0240}" for number in range(by // 243)]
+        names.append("x" * (by % 243 + 1))
         return rule("retry", "pad", selector={"target": ["y", *names]})
 
     lists = [f"{number:0250}" for number in range(100)]
