@@ -77,23 +77,22 @@ class Desk:
     """The rules of a project as an editor sees them, with the newest open draft."""
 
     project: Project
-    environment: str
     here: str
     draft: Draft | None
     published: dict[str, RuleView]
     views: dict[str, RuleView]  # with the draft laid over
 
     @classmethod
-    def of(cls, project: Project, *, environment: str, here: str) -> Desk:
+    def of(cls, project: Project, *, here: str) -> Desk:
         draft = Draft.objects.open(project).first()
-        published = {view.id: view for view in rulebook.rules_in(project)}
+        published = rulebook.views_of(project)
         over = rulebook.drafted(draft, published) if draft else {}
-        return cls(project, environment, here, draft, published, published | over)
+        return cls(project, here, draft, published, published | over)
 
     @cached_property
     def rules(self) -> list[Rule]:
         """The kernel's, as publishing would leave them."""
-        return remaining(self.views.values())
+        return list(rulebook.left_by(self.views).values())
 
     @cached_property
     def findings(self) -> list[Finding]:
@@ -171,7 +170,7 @@ class Desk:
 
     def sentences(self, over: Iterable[RuleView]) -> list[dict[str, Any]]:
         by_id = {view.id: view for view in over}
-        told = words.told(remaining(self.published.values()), self.rules)
+        told = words.told((view.rule for view in self.published.values()), self.rules)
         return [one | _whose(by_id.get(one["rule"])) for one in told]
 
 
@@ -179,7 +178,3 @@ def _whose(view: RuleView | None) -> dict[str, Any]:
     if view is None or view.change is Change.REMOVED:
         return {"who": "", "at": None, "reason": ""}
     return {"who": view.updated_by, "at": view.updated_at, "reason": view.reason}
-
-
-def remaining(views: Iterable[RuleView]) -> list[Rule]:
-    return [view.rule for view in views if view.change is not Change.REMOVED]

@@ -122,7 +122,7 @@ def rollout_data(request: HttpRequest, scope: Scope) -> HttpResponse:
 
 
 def _desk(base: Context) -> Desk:
-    return Desk.of(base["project"], environment=base["environment"], here=base["here"])
+    return Desk.of(base["project"], here=base["here"])
 
 
 def _details(scope: Scope, environment: str) -> Context:
