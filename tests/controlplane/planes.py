@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from controlplane import actions, hints, plane
 from controlplane.models import Environment, Instance, PolicyVersion, Project
+from controlplane.plane.snapshots import Snapshot, policy_event
 from switchgear.policy.canonical import dumps
 from switchgear.policy.reading import read_rule
 from switchgear.policy.snapshot import seal, snapshot_document
@@ -63,6 +64,20 @@ def publish(
 def policy_key(project: Project, *scopes: str, **more: Any) -> str:
     made = actions.create_key(project, scopes=scopes or ["policy"], actor=None, **more)
     return made.token
+
+
+def snapshot(version: int, refused_by=()) -> Snapshot:
+    """A snapshot that no row has, for what only passes it on."""
+    digest = f"sha256:{version:064x}"
+    return Snapshot(
+        version=version,
+        digest=digest,
+        etag=f'"{digest}"'.encode(),
+        body=b"{}",
+        zipped=None,
+        event=policy_event(version, digest),
+        refused_by=frozenset(refused_by),
+    )
 
 
 def instance(uid: str) -> Instance:
