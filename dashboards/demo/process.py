@@ -31,7 +31,7 @@ from dashboards.demo.backlog import backfill
 from dashboards.demo.byhand import Present, run_by_hand
 from dashboards.demo.exporting import exporter
 from dashboards.demo.governed import Governed, Toolbox
-from dashboards.demo.services import FLEET, Run, Service
+from dashboards.demo.services import ENVIRONMENT, FLEET, Run, Service
 from switchgear import Client
 
 SEED = 7
@@ -60,7 +60,7 @@ class Instance:
                 "service.name": self.service.name,
                 "service.instance.id": self.name,
                 "service.version": "1.4.0",
-                "deployment.environment.name": self.service.environment,
+                "deployment.environment.name": ENVIRONMENT,
             }
         )
         return TracerProvider(resource=resource, shutdown_on_exit=False)
@@ -135,7 +135,7 @@ def runs_of(instance: Instance) -> Callable[[], Run]:
         instance.base,
         instance.key,
         service.name,
-        environment=service.environment,
+        environment=ENVIRONMENT,
         instance=instance.name,
     )
     toolbox = Toolbox(client, rng, instance.down)

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 from dashboards.demo.dialects import GENAI, OPENINFERENCE, Dialect
 from dashboards.demo.world import chance
 
+ENVIRONMENT = "production"
+
 
 class Run(Protocol):
     """One run of an agent, for one customer."""
@@ -115,7 +117,6 @@ class Service:
     encoding: str = "protobuf"
     # Whether it calls through the client, and so obeys; if not, it is only seen.
     obeys: bool = True
-    environment: str = "production"
 
 
 FLEET = {

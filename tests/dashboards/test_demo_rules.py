@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from controlplane import actions, rulebook
-from controlplane.models import RuleChange
+from controlplane.models import PolicyVersion, RuleChange
 from dashboards.demo import world
 from dashboards.demo.rules import first_rules
 from dashboards.management.commands.demo import make_first_rules
@@ -25,11 +25,13 @@ def found(project):
 
 
 @pytest.mark.django_db
-def test_the_first_rules_are_one_version_with_an_owner_and_a_reason_each(project):
+def test_the_first_rules_have_an_owner_and_a_reason_each_and_come_together(project):
     make_first_rules(project)
 
-    version = actions.first_version(project.pk, "production")
-    assert (version.number, version.rule_count) == (1, len(FIRST))
+    versions = PolicyVersion.objects.filter(environment__project=project)
+    rules = {each.number: each.rule_count for each in versions}
+    assert rules == {1: 0, 2: len(FIRST)}
+    assert {each.environment.name for each in versions} == {"production"}
     views = found(project)
     assert len(views) == len(FIRST)
     assert all(view.owner and view.reason for view in views.values())

@@ -21,6 +21,7 @@ from controlplane import actions, first_run
 from controlplane.management.commands.up import url_host
 from controlplane.models import Price, Project, RuleChange
 from dashboards.demo.rules import first_rules
+from dashboards.demo.services import ENVIRONMENT
 from ingest.queries.presence import presence
 
 PROJECT = "Demo"
@@ -101,6 +102,8 @@ def make_first_rules(project: Project) -> None:
     """Once: what visitors made of them since is theirs, an empty list included."""
     if RuleChange.objects.filter(project=project).exists():
         return
+    # Version 1 has no rules: going back to it shows what they are good for.
+    actions.first_version(project.pk, ENVIRONMENT)
     draft = actions.open_draft(
         project, title="The first rules", actor=None, actor_name=NAME
     )
