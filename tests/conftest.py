@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 
 import hypothesis
@@ -38,6 +39,9 @@ SERVERS = {
     "redis": lambda: listens("127.0.0.1", 6379),
     "chromium": lambda: shutil.which("chromium") is not None,
     "node": lambda: shutil.which("node") is not None,
+    # Libraries that recipes of the client are for.
+    "langgraph": lambda: find_spec("langgraph") is not None,
+    "openai-agents": lambda: find_spec("agents") is not None,
     # npm ci --prefix tests/ingest/js
     "exporters": (ROOT / "tests/ingest/js/node_modules").is_dir,
 }
