@@ -162,7 +162,7 @@ LASTING: tuple[Reasoned, ...] = (
             "mode": "shadow",
             "selector": {"service": "research-agent"},
             "max_steps": 60,
-            "loop_threshold": 3,
+            "loop_threshold": 2,
             "owner": "research",
         },
         "See first whom it would stop, then enforce it",
