@@ -103,7 +103,7 @@ class ChainWidget(forms.Widget):
             ),
         )
         return format_html(
-            '<tr class="hop"><td><input type="number" min="1" name="{0}-place"'
+            '<tr class="hop"><td><input type="number" step="any" name="{0}-place"'
             ' value="{1}" aria-label="place {1}"></td>{2}'
             '<td><input type="checkbox" name="{0}-remove" aria-label="remove {1}">'
             "</td></tr>",
