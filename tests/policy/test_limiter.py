@@ -226,14 +226,14 @@ def test_a_faster_rate_leaks_at_once_what_is_in_the_bucket():
 
 
 def test_a_slower_rate_makes_nobody_wait_longer_for_what_was_poured_before():
-    tokens = RateLimit(id="rl", limit=100_000, period_s=60, unit="tokens_total")
-    bucket, _ = take(None, tokens, 100_000, 0.0)
+    fast = RateLimit(id="rl", limit=100_000, period_s=60)
+    bucket, _ = take(None, fast, 100_000, 0.0)
 
-    calls = RateLimit(id="rl", limit=60, period_s=60)
-    bucket, wait_s = take(bucket, calls, 1, 0.0)
+    slow = RateLimit(id="rl", limit=60, period_s=60)
+    bucket, wait_s = take(bucket, slow, 1, 0.0)
 
     assert wait_s == pytest.approx(1.0)
-    assert take(bucket, calls, 60, 60.0)[1] == 0
+    assert take(bucket, slow, 60, 60.0)[1] == 0
 
 
 def test_what_was_taken_under_another_rate_comes_back_under_the_new_one():

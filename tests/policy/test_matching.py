@@ -136,11 +136,11 @@ def test_answers_are_remembered_in_bounds():
 @pytest.mark.parametrize(
     ("per", "more", "key"),
     [
-        ((), {}, ("rate", "rl")),
-        (("tenant",), {"tenant": "acme"}, ("rate", "rl", "tenant=acme")),
+        ((), {}, ("rate", "rl", "calls")),
+        (("tenant",), {"tenant": "acme"}, ("rate", "rl", "calls", "tenant=acme")),
         (("tenant",), {}, None),
         (("tenant", "user"), {"tenant": "acme"}, None),
-        (("model",), {"kind": "model"}, ("rate", "rl", "model=search")),
+        (("model",), {"kind": "model"}, ("rate", "rl", "calls", "model=search")),
     ],
 )
 def test_a_limit_counts_for_those_who_are_alike_in_its_facts(per, more, key):

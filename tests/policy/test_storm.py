@@ -46,7 +46,14 @@ all_rules: list[st.SearchStrategy[Rule]] = [
             ["automatic", "automatic", "forced_open", "disabled", "metrics_only"]
         ),
     ),
-    st.builds(RateLimit, id=st.just("rl"), mode=modes, limit=st.just(9), per=per),
+    st.builds(
+        RateLimit,
+        id=st.just("rl"),
+        mode=modes,
+        limit=st.sampled_from([9, 100_000]),
+        unit=st.sampled_from(["calls", "tokens_total"]),
+        per=per,
+    ),
     st.builds(
         Concurrency,
         id=st.just("cc"),
@@ -74,6 +81,7 @@ calls = st.builds(
     target=st.sampled_from(["search", "lookup"]),
     tenant=st.sampled_from([None, "acme"]),
     run=st.sampled_from([None, "run-1"]),
+    tokens=st.sampled_from([0, 100_000]),
     cost_nano=st.sampled_from([None, 0, 10**9]),
     arguments=st.sampled_from([b"", b"a"]),
     idempotent=st.booleans(),

@@ -140,7 +140,10 @@ def _kept(what: str, rules: Iterable[L], call: CallFacts) -> tuple[Match[L], ...
         shared = _shared(rule.per, call)
         # A call without the fact shares no bucket with others that lack it.
         if None not in shared.values():
-            matches.append(Match(rule, (what, rule.id, *_parts(shared))))
+            # Tokens are no calls: in another unit, counting begins anew.
+            unit = () if isinstance(rule, Concurrency) else (rule.unit,)
+            key = (what, rule.id, *unit, *_parts(shared))
+            matches.append(Match(rule, key))
     return tuple(matches)
 
 

@@ -23,7 +23,6 @@ UNPRICED_CALLS = 100
 class Spent:
     """What went in one window, in units of the rule, and the dearest attempt in it."""
 
-    unit: str
     window: Window
     period: Period
     units: int = 0
@@ -45,12 +44,11 @@ class Charge:
 
 def current(spent: Spent | None, rule: Quota, now: float) -> Spent:
     """What went in the window of now."""
-    counted = (rule.unit, rule.window)
-    if spent is not None and (spent.unit, spent.window) == counted:
+    if spent is not None and spent.window == rule.window:
         since, until = spent.period.since, spent.period.until
         if since <= steady(now, since, until - since) < until:
             return spent
-    return Spent(rule.unit, rule.window, period_at(rule.window, now))
+    return Spent(rule.window, period_at(rule.window, now))
 
 
 def charge_for(spent: Spent, rule: Quota, call: CallFacts, *, first: bool) -> Charge:
@@ -89,13 +87,12 @@ def charged(spent: Spent, charge: Charge) -> Spent:
     )
 
 
-def settled(spent: Spent, rule: Quota, charge: Charge, actual: int | None) -> Spent:
+def settled(spent: Spent, charge: Charge, actual: int | None) -> Spent:
     """The truth in the place of the estimate; None: it is still not known.
 
-    What ends after its window, or was counted in another unit, changes nothing.
+    What ends after its window does not touch the next one.
     """
-    same = (spent.unit, spent.period.name) == (rule.unit, charge.period)
-    if actual is None or not same:
+    if actual is None or spent.period.name != charge.period:
         return spent
     return replace(
         spent,

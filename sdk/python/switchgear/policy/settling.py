@@ -92,7 +92,7 @@ def _quota(
             "usd": result.cost_nano,
             "seconds": math.ceil(result.took_s * 1000),
         }[permit.rule.unit]
-    return quota.settled(held, permit.rule, permit.charge, actual)
+    return quota.settled(held, permit.charge, actual)
 
 
 def _run(permit: RunPermit, result: Result | None, held: budget.Run) -> budget.Run:
