@@ -31,7 +31,7 @@ FLAGS = [
 ]
 MAKE_PROJECTS = """
 from controlplane import actions
-for number in range(40):
+for number in range(60):
     project = actions.create_project(f"p{number}", actor=None)
     key = actions.create_key(project, scopes=["ingest", "policy"], actor=None)
     print(project.slug, key.token)

@@ -304,8 +304,10 @@ def test_a_published_version_is_marked_on_the_charts(sender, open_page):
     expect(page).to_have_url(re.compile("/policy/versions/2/"))
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1920, 1440, 1024, 390])
+@pytest.mark.parametrize(
+    ("width", "theme"),
+    [(1920, "light"), (1440, "dark"), (1024, "light"), (390, "dark")],
+)
 def test_no_policy_page_scrolls_sideways(sender, open_page, theme, width):
     snapshot = sender.policy()
     sender.says("i" * 60, snapshot)
