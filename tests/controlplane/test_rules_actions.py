@@ -146,6 +146,12 @@ def test_a_hint_that_goes_astray_does_not_look_like_a_failed_edit(
         (retry(max_attempts=None), "/max_attempts"),
         (retry(max_attempts=float("nan")), "/max_attempts"),
         (retry(max_attempts=10**30), "/max_attempts"),
+        (retry(max_attempts=-1), "/max_attempts"),
+        (retry(max_attempts=True), "/max_attempts"),
+        (retry(retry_on=[]), "/retry_on"),
+        (retry(retry_on=["timeout", "timeout"]), "/retry_on/1"),
+        (retry(mode=""), "/mode"),
+        (retry(expires_at="tomorrow"), "/expires_at"),
         (retry(max_attempts="3"), "/max_attempts"),
         (retry(max_atempts=3), "/max_atempts"),
         (retry(wait_duration_ms=500, max_wait_ms=100), "/max_wait_ms"),
@@ -189,6 +195,22 @@ def test_a_reason_is_a_line_that_any_database_takes(project, save, reason):
         save(retry(), reason=reason)
 
     assert refused.value.pointer == "/reason"
+
+
+def test_a_document_deeper_than_any_rule_is_refused_where_it_goes_too_deep(
+    project, user
+):
+    deep = "end"
+    for _ in range(5_000):
+        deep = {"not": [deep]}
+
+    with pytest.raises(actions.PolicyRefused) as refused:
+        actions.save_rule(
+            project, "retry", retry(selector={"tenant": deep}), actor=user
+        )
+
+    assert refused.value.pointer.startswith("/selector/tenant/not/0/not")
+    assert len(refused.value.pointer) < 200
 
 
 @pytest.mark.parametrize("document", [None, [], "retry", 5])
