@@ -11,6 +11,7 @@ from switchgear.policy.facts import CallFacts
 from switchgear.policy.precedence import Index
 from switchgear.policy.review import Code, review, sentences
 from switchgear.policy.selectors import Target
+from switchgear.policy.tightness import tighter
 from tests.policy.documents import any_rule, rule, rules
 from tests.policy.test_selectors import facts
 
@@ -123,6 +124,13 @@ def test_limits_that_both_can_bind_are_no_finding(kind, one, other):
     assert (
         codes(rule(kind, "a", **one), rule(kind, "b", **other, selector=selector)) == []
     )
+
+
+def test_limits_of_different_kinds_are_not_compared():
+    one, other = rule("quota", "a"), rule("concurrency", "b")
+
+    assert not tighter(one, other)
+    assert codes(one, other) == []
 
 
 def test_of_two_equal_limits_only_one_is_superfluous():
