@@ -24,6 +24,10 @@ class Listening:
     def __init__(self, client) -> None:
         self.exporter = InMemorySpanExporter()
         self.provider = TracerProvider()
+        self.listen(client)
+
+    def listen(self, client) -> None:
+        """Begin, with the provider there is now."""
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.tracer = self.provider.get_tracer("service")
         core = client._core

@@ -59,6 +59,8 @@ class Standing:
         failed = Failed(
             digest, version, rule, pointer, error[:_ERROR_LIMIT], times, again_at
         )
+        if version is None:  # no policy at all, so none was received
+            return replace(self, failed=failed)
         return replace(
             self, received_version=version, received_digest=digest, failed=failed
         )
@@ -73,8 +75,12 @@ class Standing:
     def report(self) -> dict[str, object]:
         """The part of a status report that says all this."""
         failed = self.failed
+        if failed is not None and failed.version is None:
+            failed = None
+        rejected = failed is not None and failed.digest == self.received_digest
+        applied = "APPLIED" if self.received_digest else None
         return {
-            "state": self._state(),
+            "state": "REJECTED" if rejected else applied,
             "running_version": self.running_version,
             "running_digest": self.running_digest,
             "received_version": self.received_version,
@@ -88,10 +94,3 @@ class Standing:
                 "error": failed.error,
             },
         }
-
-    def _state(self) -> str | None:
-        if self.received_digest is None:
-            return None
-        if self.failed is not None and self.failed.digest == self.received_digest:
-            return "REJECTED"
-        return "APPLIED"
