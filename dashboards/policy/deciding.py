@@ -45,7 +45,7 @@ def publish_draft(request: HttpRequest, scope: Scope, draft_id: int) -> HttpResp
     except PolicyRefused as error:
         say(request, "Not published", str(error), bad=True)
     else:
-        _published(request, base, "Draft published")
+        say_published(request, "Draft published", seen=base)
     return _back(base)
 
 
@@ -106,7 +106,7 @@ def roll_back(request: HttpRequest, scope: Scope, number: int) -> HttpResponse:
     except PolicyRefused as error:
         say(request, "Not rolled back", str(error), bad=True)
     else:
-        _published(request, base, f"Rolled back to v{number}")
+        say_published(request, f"Rolled back to v{number}", seen=base)
     return _back(base)
 
 
@@ -115,16 +115,6 @@ def _draft(scope: Scope, draft_id: int) -> Draft:
     if draft is None:
         raise Http404
     return draft
-
-
-def _published(request: HttpRequest, base: Context, text: str) -> None:
-    say_published(
-        request,
-        text,
-        project_id=base["scope"].project_id,
-        environment=base["environment"],
-        reached=base["rollout"]["total"],
-    )
 
 
 def _back(base: Context) -> HttpResponse:

@@ -6,6 +6,8 @@ from django.contrib import messages
 from django.http import HttpRequest
 
 from dashboards.policy import desk
+from dashboards.shell import Context
+from dashboards.wording import plural
 
 
 def say(
@@ -22,13 +24,17 @@ def say(
     messages.info(request, f"{text}\n{more}", extra_tags=" ".join(tags))
 
 
-def say_published(
-    request: HttpRequest, text: str, *, project_id: int, environment: str, reached: int
-) -> None:
-    """What is in force now, and who is about to be told."""
-    latest = desk.versions(project_id, environment, limit=1)
+def say_published(request: HttpRequest, text: str, *, seen: Context) -> None:
+    """What is in force now, and who is about to be told; ``seen`` was before that."""
+    environment, rollout = seen["environment"], seen["rollout"]
+    latest = desk.versions(seen["scope"].project_id, environment, limit=1)
     if not latest:
         say(request, text, "Services get it when they first ask.")
         return
-    to = f"on its way to {reached} instances" if reached else "no instance runs yet"
-    say(request, text, f"v{latest[0].number} is {to}", version=latest[0].number)
+    number = latest[0].number
+    if number == rollout["version"]:
+        say(request, text, f"Nothing is different for {environment}: v{number} stays.")
+        return
+    running = plural(rollout["total"], "instance")
+    more = f"on its way to {running}" if rollout["total"] else "in force, and none runs"
+    say(request, text, f"v{number} is {more}", version=number)

@@ -92,12 +92,12 @@ def delete(request: HttpRequest, scope: Scope, rule_id: str) -> HttpResponse:
             draft=seen.draft,
         )
     except PolicyRefused as error:
-        say(request, f"{rule_id} is not deleted", str(error.message), bad=True)
+        say(request, f"{rule_id} is not deleted", error.message, bad=True)
         return back
     if seen.draft is not None:
         say(request, f"{rule_id} goes when the draft is published")
     else:
-        _published(request, base, f"{rule_id} is deleted")
+        say_published(request, f"{rule_id} is deleted", seen=base)
     return back
 
 
@@ -216,7 +216,7 @@ def _told(request: HttpRequest, editor: Editor, saved: RuleView) -> HttpResponse
         more = "No service sees it before you publish."
         say(request, f"{saved.id} is in the draft", more)
     else:
-        _published(request, editor.context, f"{saved.id} is saved")
+        say_published(request, f"{saved.id} is saved", seen=editor.context)
     return redirect(editor.desk.url(saved.id))
 
 
@@ -281,16 +281,6 @@ def _ruled(view: RuleView, seen: Desk) -> Context:
         "url": seen.url(view.id),
         "delete_url": f"{reverse('policy-delete', args=[view.id])}?{seen.here}",
     }
-
-
-def _published(request: HttpRequest, context: Context, text: str) -> None:
-    say_published(
-        request,
-        text,
-        project_id=context["scope"].project_id,
-        environment=context["environment"],
-        reached=context["rollout"]["total"],
-    )
 
 
 def _seen(request: HttpRequest) -> int | None:

@@ -133,6 +133,9 @@ def test_a_kind_lists_its_own_rules_in_pages(policy, editor):
         ({"id": "rt", "selector": {"tenant": ""}}, "/selector/tenant"),
         ({"id": "rt", "retry_on": ["bad_luck"]}, "/retry_on/0"),
         ({"id": "rt", "owner": 7}, "/owner"),
+        ({"id": "rt", "reason": 7}, "/reason"),
+        ({"id": "rt", "reason": "a\x00b"}, "/reason"),
+        ({"id": "rt", "reason": "r" * 501}, "/reason"),
         ({"id": "rt", "total_deadline_ms": 100}, "/total_deadline_ms"),
     ],
 )

@@ -344,9 +344,11 @@ def test_a_form_that_is_sent_back_untouched_changes_nothing(policy, at_once):
         "chain.max_cost_usd": ["", ""],
     }
 
-    at_once.post(CHAIN, sent)
+    answer = at_once.post(CHAIN, sent)
 
     assert rule_of(policy, "fb-search").rev == 1
+    page = at_once.get(answer.headers["location"]).text
+    assert "Nothing is different for default: v3 stays." in page
 
 
 def test_the_order_of_the_chain_is_the_order_in_the_form(policy, at_once):
