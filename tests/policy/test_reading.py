@@ -332,7 +332,7 @@ def test_a_pointer_begins_where_the_rule_stands():
 
 def test_an_error_about_the_whole_has_no_pointer():
     assert str(refusal([])) == "must be an object"
-    assert str(PolicyError("", "is odd").within("/a", "b")) == "is odd (/a)"
+    assert str(PolicyError("/a", "is odd")) == "is odd (/a)"
     assert step("/a", "b/c~d") == "/a/b~1c~0d"
 
 

@@ -17,9 +17,9 @@ class PolicyError(ValueError):
         where = f" ({self.pointer})" if self.pointer else ""
         return f"{self.message}{where}"
 
-    def within(self, pointer: str, rule: str | None = None) -> PolicyError:
-        """The same error, seen from the document that holds this one at `pointer`."""
-        return PolicyError(pointer + self.pointer, self.message, self.rule or rule)
+    def about(self, rule: str | None) -> PolicyError:
+        """The same error, which now says whose it is."""
+        return PolicyError(self.pointer, self.message, rule)
 
 
 def below(pointer: str, path: str) -> str:

@@ -41,7 +41,7 @@ def read_rule(
         if strict and now is not None:
             _ends_soon(rule, at, now)
     except PolicyError as error:
-        raise error.within("", rule=_name_of(document)) from None
+        raise error.about(_name_of(document)) from None
     return rule
 
 

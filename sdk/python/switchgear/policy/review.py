@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 MOST_ATTEMPTS = 9
-# Longer than every window of minutes; only compared.
+# Only compared, so a month may be its longest.
 _MINUTES = {"PT1H": 60, "P1D": 1440, "P1W": 7 * 1440, "P1M": 31 * 1440}
 
 
