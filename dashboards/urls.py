@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, path, register_converter
 
 from dashboards import instances, views
+from dashboards.numbers import Number
 from dashboards.policy import deciding, explaining, history
 from dashboards.policy import views as policy
+
+register_converter(Number, "number")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", views.home, name="home"),
@@ -24,30 +27,30 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("policy/rollout/data/", policy.rollout_data, name="rollout-data"),
     path("policy/explain/", explaining.explain_page, name="policy-explain"),
     path("policy/versions/", history.history, name="policy-history"),
-    path("policy/versions/<int:number>/", history.version, name="policy-version"),
+    path("policy/versions/<number:number>/", history.version, name="policy-version"),
     path(
-        "policy/versions/<int:number>/rollback/",
+        "policy/versions/<number:number>/rollback/",
         deciding.roll_back,
         name="policy-rollback",
     ),
     path("policy/drafts/", deciding.open_draft, name="policy-draft-open"),
     path(
-        "policy/drafts/<int:draft_id>/publish/",
+        "policy/drafts/<number:draft_id>/publish/",
         deciding.publish_draft,
         name="policy-draft-publish",
     ),
     path(
-        "policy/drafts/<int:draft_id>/rebase/",
+        "policy/drafts/<number:draft_id>/rebase/",
         deciding.rebase_draft,
         name="policy-draft-rebase",
     ),
     path(
-        "policy/drafts/<int:draft_id>/discard/",
+        "policy/drafts/<number:draft_id>/discard/",
         deciding.discard_draft,
         name="policy-draft-discard",
     ),
     path(
-        "policy/drafts/<int:draft_id>/rules/<str:rule_id>/take-back/",
+        "policy/drafts/<number:draft_id>/rules/<str:rule_id>/take-back/",
         deciding.take_back,
         name="policy-take-back",
     ),

@@ -13,9 +13,11 @@ from dashboards.api.fields import (
     TraceIdConverter,
 )
 from dashboards.api.problems import nothing_here
+from dashboards.numbers import Number
 
 register_converter(CallIdConverter, "call_id")
 register_converter(TraceIdConverter, "trace_id")
+register_converter(Number, "digits")
 register_converter(RuleKindConverter, "kind")
 register_converter(RuleIdConverter, "rule_id")
 
@@ -35,13 +37,13 @@ operations: list[URLPattern] = [
     path("rules/<kind:kind>/<rule_id:id>/", rules.OneRule.as_view()),
     path("policy/versions/", policy.Versions.as_view()),
     path("policy/versions/compare", policy.Comparison.as_view()),
-    path("policy/versions/<int:number>/", policy.OneVersion.as_view()),
-    path("policy/versions/<int:number>/rollback", policy.RollBack.as_view()),
+    path("policy/versions/<digits:number>/", policy.OneVersion.as_view()),
+    path("policy/versions/<digits:number>/rollback", policy.RollBack.as_view()),
     path("policy/publish", policy.Publish.as_view()),
     path("policy/explain", policy.Explain.as_view()),
     path("policy/drafts/", drafts.Drafts.as_view()),
-    path("policy/drafts/<int:id>/", drafts.OneDraft.as_view()),
-    path("policy/drafts/<int:id>/rebase", drafts.Rebase.as_view()),
+    path("policy/drafts/<digits:id>/", drafts.OneDraft.as_view()),
+    path("policy/drafts/<digits:id>/rebase", drafts.Rebase.as_view()),
 ]
 
 

@@ -37,8 +37,8 @@ ANYTHING = {
     "<trace_id:trace_id>": "00" * 16,
     "<kind:kind>": "retry",
     "<rule_id:id>": "no-such-rule",
-    "<int:number>": "1",
-    "<int:id>": "1",
+    "<digits:number>": "1",
+    "<digits:id>": "1",
 }
 
 

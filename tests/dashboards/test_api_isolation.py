@@ -31,7 +31,7 @@ def addresses(trace_id, anchor, rule):
         "<call_id:id>": f"{trace_id.hex()}-{anchor.hex()}",
         "<trace_id:trace_id>": trace_id.hex(),
         "<rule_id:id>": rule,
-        "<int:number>": "2",
+        "<digits:number>": "2",
     }
     for operation in operations:
         route, path = str(operation.pattern), address_of(operation, parts)

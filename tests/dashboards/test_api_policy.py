@@ -84,7 +84,9 @@ def test_two_versions_are_compared_in_sentences_either_way(policy, editor):
 
 
 def test_versions_that_are_not_there_are_not_found(policy, editor):
-    problem(editor.get(f"{VERSIONS}99/"), 404, "not_found")
+    for number in ("99", "9" * 18, "9" * 30):
+        problem(editor.get(f"{VERSIONS}{number}/"), 404, "not_found")
+    problem(editor.get(f"{DRAFTS}{'9' * 18}/"), 404, "not_found")
     problem(editor.get(f"{VERSIONS}compare?from=1&to=99"), 404, "not_found")
     problem(send(editor, "post", f"{VERSIONS}99/rollback", {}), 404, "not_found")
 

@@ -31,7 +31,8 @@ def test_a_version_is_a_line_with_its_number_and_who_and_why():
     assert label["x"] == line["x0"]
     assert label["hovertext"] == "v42 by ana: search is down"
     assert label["text"] == (
-        '<a href="/policy/versions/42/?project=acme&amp;env=prod" target="_self">v42</a>'
+        '<a href="/policy/versions/42/?project=acme&amp;env=prod"'
+        ' target="_self">v42</a>'
     )
 
 
