@@ -45,6 +45,7 @@ class Inbox:
         self._streams: Counter[Key] = Counter()
         self._opened: set[Key] = set()
         self._closed: set[Key] = set()
+        self._unknown: set[Key] = set()  # have a stream, and have said nothing yet
         self._work = asyncio.Event()
         self._writing = asyncio.Lock()
         self._alarm: asyncio.TimerHandle | None = None
@@ -59,6 +60,9 @@ class Inbox:
             raise Crowded
         self._alive.pop(key, None)
         self._news[key] = report
+        if key in self._unknown:
+            self._unknown.discard(key)
+            self._opened.add(key)
         if key not in self._waiting:
             self._waiting[key] = asyncio.get_running_loop().create_future()
         self._work.set()
@@ -76,6 +80,7 @@ class Inbox:
         if not self._streams[key]:
             del self._streams[key]
             self._opened.discard(key)
+            self._unknown.discard(key)
             self._closed.add(key)
             self._seldom()
 
@@ -128,8 +133,10 @@ class Inbox:
             logger.exception("plane.streams_failed")
             unknown = opened
             self._closed |= closed - self._streams.keys()
-        # Instances that have said nothing yet: again, as long as they are here.
-        self._opened |= set(unknown) & self._streams.keys()
+        # Their rows come with their first status, and streams are written after it.
+        missing = set(unknown) & self._streams.keys()
+        self._opened |= missing & self._news.keys()
+        self._unknown |= missing - self._news.keys()
 
     def _remember(self, key: Key, report: Report) -> None:
         self._said[key] = report
