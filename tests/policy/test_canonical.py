@@ -104,7 +104,7 @@ def test_numbers_are_written_as_the_standard_says(bits, text):
 
 @pytest.mark.needs("node")
 def test_javascript_spells_values_the_same():
-    bits = random.Random(8785)  # noqa: S311  any numbers will do
+    bits = random.Random(8785)
     drawn = (struct.unpack(">d", bits.randbytes(8))[0] for _ in range(8000))
     small = (bits.uniform(-1, 1) * 10.0 ** bits.randint(-9, 15) for _ in range(2000))
     numbers = [each for each in (*drawn, *small) if abs(each) < 2.0**53]
