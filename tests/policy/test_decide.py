@@ -177,6 +177,7 @@ def test_tokens_are_limited_by_estimate_and_then_by_truth():
     assert service.decide(call).retry_after == pytest.approx(6.0)
     service.end(first, tokens=20)
 
+    assert service.decide(facts(tokens=81)).retry_after == pytest.approx(0.1)
     assert service.decide(call).verdict is Verdict.ALLOW
     assert "100 tokens per 10 s are allowed (rl)" in service.decide(call).message
 
