@@ -9,6 +9,12 @@ from switchgear.trouble import Trouble
 from tests.sdk.plane import serving
 
 
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    """No test writes where the services of this machine keep their policies."""
+    monkeypatch.setenv("SWITCHGEAR_CACHE_DIR", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def plane():
     with serving() as plane:

@@ -13,6 +13,7 @@ from collections import Counter
 
 import pytest
 
+import switchgear.client
 from switchgear import Client, jitter
 from switchgear.clock import Clock
 from switchgear.delivery import Delivery
@@ -391,6 +392,32 @@ def test_a_child_that_makes_no_call_asks_nobody(client):
     assert client._delivery is None
 
 
+def test_after_a_fork_the_first_call_begins_to_listen(plane, make_client):
+    plane.body = V1
+    client = make_client(instance="web")
+    runs(client, 1)
+    listening = client._delivery
+
+    switchgear.client._forked()
+    assert not client.wait_until_ready(0)
+    client.tool("search")(lambda: "found")()
+
+    assert client.wait_until_ready(5)
+    plane.wait_for(lambda: len({one["boot_id"] for one in plane.statuses}) == 2)
+    names = {one["instance_uid"] for one in plane.statuses}
+    assert names == {"web", f"web-{os.getpid()}"}
+    listening.close()
+
+
+def test_nobody_without_a_home_keeps_policies(plane, monkeypatch):
+    for name in ("SWITCHGEAR_CACHE_DIR", "XDG_CACHE_HOME", "HOME", "USERPROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    plane.body = V1
+
+    with Client(plane.endpoint, service="shop") as client:
+        runs(client, 1)
+
+
 class Script:
     """A plane that follows a script, for the thread's own decisions."""
 
@@ -429,6 +456,14 @@ def script(holder, trouble, hands):
         chance=lambda: 0.5,
     )
     return plane, delivery, keeper, clock
+
+
+def test_what_never_began_can_be_closed(script):
+    _, delivery, _, _ = script
+
+    delivery.close()
+
+    assert delivery._stop.is_set()
 
 
 def test_the_server_sets_the_pace_and_the_time(script, hands):

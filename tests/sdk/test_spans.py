@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import random
+import sys
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 
-from switchgear import Refused, current_call
+from switchgear import Refused, current_call, telemetry
 from switchgear.telemetry import Telemetry
 from switchgear.testing import fixed_policy
 from tests.sdk.rules import breaker, fallback, kill_switch, retry, rule
@@ -132,6 +134,32 @@ def test_without_opentelemetry_nothing_is_told_and_nothing_breaks(client, monkey
         client.tool("search")(lambda: None)()
 
     assert seen.calls[0].outcome == "ok"
+
+
+def test_opentelemetry_need_not_be_there(monkeypatch):
+    for name in ("opentelemetry", "opentelemetry.context", "opentelemetry.trace"):
+        monkeypatch.setitem(sys.modules, name, None)
+    spec = importlib.util.spec_from_file_location("alone", telemetry.__file__)
+    module = importlib.util.module_from_spec(spec)
+
+    spec.loader.exec_module(module)
+
+    assert (telemetry.HERE, module.HERE) == (True, False)
+
+
+def test_subjects_without_number_are_not_kept_without_bound(client, heard, monkeypatch):
+    monkeypatch.setattr(telemetry, "_REMEMBERED", 2)
+
+    with fixed_policy(client):
+        for name in "abcabc":
+            with client.call(name):
+                pass
+
+    assert len(client._core.telemetry._known) <= 2
+    names = [
+        one.name for one in heard.spans() if "switchgear.outcome" in one.attributes
+    ]
+    assert names == [f"execute_tool {name}" for name in "abcabc"]
 
 
 class Broken(SpanProcessor):

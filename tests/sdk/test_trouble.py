@@ -62,6 +62,17 @@ def test_a_kernel_that_breaks_governs_nobody(client, monkeypatch, broken, caplog
     assert "ZeroDivisionError" in record.message
 
 
+def test_a_failure_that_nobody_governed_is_raised(client, monkeypatch):
+    monkeypatch.setattr("switchgear.policy.decide.decide", lambda *a, **k: 1 / 0)
+
+    @client.tool("search", fallback=lambda: "offered")
+    def search():
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        search()
+
+
 def test_a_kernel_that_breaks_after_a_failure_leaves_the_failure(client, monkeypatch):
     monkeypatch.setattr("switchgear.policy.decide.next_step", lambda *a, **k: 1 / 0)
 
@@ -71,6 +82,18 @@ def test_a_kernel_that_breaks_after_a_failure_leaves_the_failure(client, monkeyp
 
     with fixed_policy(client, retry()), pytest.raises(KeyError, match="mine"):
         search()
+
+
+@pytest.mark.parametrize("error", [KeyError, asyncio.CancelledError])
+def test_an_unguarded_task_raises_what_it_raises(client, monkeypatch, error):
+    monkeypatch.setattr("switchgear.call.Call.admit", lambda *a: 1 / 0)
+
+    @client.tool("task")
+    async def task():
+        raise error
+
+    with pytest.raises(error):
+        asyncio.run(task())
 
 
 PARTS = ["core.Core.tidy", "guarded.CallFacts", "call.Call.admit", "call.Attempt"]

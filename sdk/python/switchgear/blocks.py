@@ -17,7 +17,7 @@ from switchgear.call import Call
 class AsyncCall(Call):
     """One call; in a block, its attempt is ended when its time is over."""
 
-    _bound: asyncio.Timeout | None = None
+    _bound: asyncio.Timeout
 
     async def __aenter__(self) -> Self:
         self.__enter__()
@@ -33,8 +33,7 @@ class AsyncCall(Call):
     ) -> None:
         raised = error
         try:
-            if self._bound is not None:
-                await self._bound.__aexit__(kind, error, trace)
+            await self._bound.__aexit__(kind, error, trace)
         except TimeoutError as late:
             raised = late
             raise

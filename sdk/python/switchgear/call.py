@@ -107,11 +107,11 @@ class Call:
 
     def begin(self) -> None:
         """Begin the only attempt of a call that is not a function's."""
-        if not self.admit():
-            refused = self.refused()
+        refusal = self.admit()
+        if refusal is not None:
+            refused = self._refused_by(refusal)
             self.end()
-            if refused is not None:
-                raise refused
+            raise refused
 
     def close(self, error: BaseException | None = None) -> None:
         """The attempt is over, and the call with it."""
@@ -151,8 +151,8 @@ class Call:
     def succeeded(self) -> bool:
         return self._last is not None and self._last.failure is None
 
-    def admit(self) -> bool:
-        """Begin one more attempt, if the rules allow it."""
+    def admit(self) -> Decision | None:
+        """Begin one more attempt, unless it is refused: by this decision."""
         self._core.tidy()
         decision = self._core.governor.decide(
             self.facts, self.attempts + 1, self._started_at
@@ -164,7 +164,7 @@ class Call:
             if decision.verdict in _REFUSING:
                 self._refusal = decision
                 self.onward = decision.go_to.call if decision.go_to else None
-                return False
+                return decision
             timeout_s = decision.plan.timeout_s(
                 self.facts, self._started_at, self._core.clock.now()
             )
@@ -173,7 +173,7 @@ class Call:
         if self.trail is not None:
             self.trail.attempt(self.attempts, self._waited_s)
         self._last = Attempt(decision.permits if decision else (), timeout_s)
-        return True
+        return None
 
     def enter(self) -> None:
         """From here to ``leave`` everything happens inside the attempt."""
@@ -230,9 +230,11 @@ class Call:
 
     def refused(self) -> Refused | None:
         """What its caller is told, if nothing was attempted."""
-        decision = self._refusal
-        if decision is None or self.attempts:
+        if self._refusal is None or self.attempts:
             return None
+        return self._refused_by(self._refusal)
+
+    def _refused_by(self, decision: Decision) -> Refused:
         alternatives = tuple(str(target) for target in decision.alternatives)
         message = f"{self.target} was not called. {decision.message}"
         if alternatives:
@@ -248,11 +250,10 @@ class Call:
 
     def give_up(self) -> None:
         """Nobody waits for it any more."""
-        if self.outcome is None:
-            self.failed(FailureClass.CANCELLED)
-            self.settle(None)
-            self._given_up = True
-            self.end()
+        self.failed(FailureClass.CANCELLED)
+        self.settle(None)
+        self._given_up = True
+        self.end()
 
     def end(self, *, answered: bool = False) -> None:
         """The call is over, once; ``answered``: by another target."""

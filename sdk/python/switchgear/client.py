@@ -291,5 +291,5 @@ def _forked() -> None:
         client._forked()  # noqa: SLF001  both are this module's
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+# Where there is no fork there is nothing to be told of.
+getattr(os, "register_at_fork", dict)(after_in_child=_forked)

@@ -92,7 +92,7 @@ def conduct(begin: Callable[[], Call], work: Work, find: Finder) -> Course:
 def _attempts(call: Call, work: Work) -> Generator[Wait | Try, Done, Done]:
     """Try until it succeeds or the rules say that it is over."""
     done = Done()
-    while call.admit():
+    while call.admit() is None:
         done = yield Try(call, work)
         if done.error is None and isinstance(done.value, Begun):
             break
@@ -200,17 +200,20 @@ async def _tried_async(work: Work, call: Call | None = None) -> Done:
             value = work()
             if inspect.isawaitable(value):
                 value = await value
-            if type(value) is AsyncGeneratorType:
-                async with asyncio.timeout(call.item_s() if call else None):
-                    value = Begun(value, await anext(value, OVER))
-            elif type(value) is GeneratorType:
-                value = Begun(value, next(value, OVER))
-        return Done(value)
+            return Done(await _begun(value, call))
     except BaseException as error:  # noqa: BLE001  whoever walks the course raises it
         return Done(error=error)
     finally:
         if call is not None:
             call.leave()
+
+
+async def _begun(value: Any, call: Call | None) -> Any:
+    """A stream with its first item, or the value itself."""
+    if type(value) is AsyncGeneratorType:
+        async with asyncio.timeout(call.item_s() if call else None):
+            return Begun(value, await anext(value, OVER))
+    return Begun(value, next(value, OVER)) if type(value) is GeneratorType else value
 
 
 def _outcome(done: Done) -> Any:

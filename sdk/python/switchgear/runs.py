@@ -35,9 +35,10 @@ class Run:
     When the outermost block of a run is over, what the run used up is forgotten.
     """
 
+    _token: Token[Scope]
+
     def __init__(self, governor: Governor, inside: Scope, *, begins: bool) -> None:
         self._governor, self._inside, self._begins = governor, inside, begins
-        self._token: Token[Scope] | None = None
 
     @property
     def id(self) -> str:
@@ -53,9 +54,7 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._token is not None:
-            scope.reset(self._token)
-            self._token = None
+        scope.reset(self._token)
         if self._begins:
             self._governor.end_run(self.id)
 
