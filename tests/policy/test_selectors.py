@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from switchgear.policy.errors import PolicyError
@@ -106,6 +106,10 @@ def test_only_a_known_kind_before_the_colon_is_a_kind(text, kind, name):
 
 
 @given(st.text("ab*", max_size=7), st.text("ab", max_size=8))
+@example("a*b", "ab")
+@example("ab*ba", "aba")
+@example("a*b*b", "ab")
+@example("*", "")
 def test_a_pattern_matches_like_a_regular_expression(pattern, value):
     expression = ".*".join(map(re.escape, pattern.split("*")))
 
