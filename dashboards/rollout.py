@@ -132,6 +132,7 @@ def details(project_id: int, view: Rollout, *, now: datetime) -> dict[str, Any]:
     # Why is told once, above them all.
     sentences = {one.service: replace(one, why="").sentence for one in found.services}
     return {
+        "last": max((one.seen_at for one in found.instances), default=None),
         "problems": problems(present(found)),
         "services": [
             _service(name, sentences[name], those) for name, those in by_service.items()

@@ -217,6 +217,16 @@ def test_who_refuses_a_version_is_named_with_the_reason(policy, operator):
     assert "unknown field (rule fb-search /chain/0)" in page
 
 
+def test_when_all_instances_are_gone_the_rollout_says_since_when(policy, operator):
+    running(policy, "shop-1", 3, seen_at=timezone.now() - timedelta(hours=2))
+
+    page = operator.get(f"/policy/{HERE}").text
+
+    assert "No instance is running" in page
+    assert "The last one was heard of" in page
+    assert "No instance has asked" not in page
+
+
 def test_instances_show_version_last_seen_and_drift(policy, operator):
     running(policy, "shop-1", 3, running_digest="sha256:" + "0" * 64)
     running(policy, "shop-2", 1)
