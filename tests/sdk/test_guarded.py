@@ -484,6 +484,28 @@ def test_a_caller_that_gives_up_between_attempts_has_cancelled(client, monkeypat
             search()
 
     assert outcomes(seen) == [("search", "cancelled", 1)]
+    assert seen.calls[0].failure_class == "cancelled"
+
+
+def test_retries_that_wait_have_been_paid_for(client):
+    """A hundred calls fail at once; their budget holds while all of them wait."""
+    made = []
+
+    @client.tool("search", idempotent=True)
+    async def search():
+        made.append(1)
+        raise ConnectionError
+
+    async def main():
+        waiting = [search() for _ in range(100)]
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    with fixed_policy(client, retry(retry_budget_percent=20)):
+        client._core.sleep_async = lambda seconds: asyncio.sleep(0.01)
+        answers = asyncio.run(main())
+
+    assert {type(answer) for answer in answers} == {ConnectionError}
+    assert 100 < len(made) <= 100 + 10 + 20
 
 
 def test_a_task_that_gives_up_between_attempts_has_cancelled(client):

@@ -271,6 +271,32 @@ def test_a_stream_that_falls_silent_is_given_up(client, bound, pause_at):
     assert [call.failure_class for call in seen.calls] == ["timeout"]
 
 
+def test_a_stream_that_never_began_is_over(client):
+    @client.tool("numbers")
+    def numbers():
+        raise ConnectionError
+        yield
+
+    @client.tool("letters")
+    async def letters():
+        raise ConnectionError
+        yield
+
+    async def main(stream):
+        with pytest.raises(ConnectionError):
+            await anext(stream)
+        assert await all_of(stream) == []
+
+    with fixed_policy(client) as seen:
+        stream = numbers()
+        with pytest.raises(ConnectionError):
+            next(stream)
+        assert list(stream) == []
+        asyncio.run(main(letters()))
+
+    assert [call.outcome for call in seen.calls] == ["failed", "failed"]
+
+
 def test_the_producer_is_inside_its_call_and_the_consumer_is_not(client):
     @client.tool("names")
     def names():

@@ -86,7 +86,7 @@ def test_a_kernel_that_breaks_after_a_failure_leaves_the_failure(client, monkeyp
 
 @pytest.mark.parametrize("error", [KeyError, asyncio.CancelledError])
 def test_an_unguarded_task_raises_what_it_raises(client, monkeypatch, error):
-    monkeypatch.setattr("switchgear.call.Call.admit", lambda *a: 1 / 0)
+    monkeypatch.setattr("switchgear.way.Way.admit", lambda *a: 1 / 0)
 
     @client.tool("task")
     async def task():
@@ -96,7 +96,7 @@ def test_an_unguarded_task_raises_what_it_raises(client, monkeypatch, error):
         asyncio.run(task())
 
 
-PARTS = ["core.Core.tidy", "guarded.CallFacts", "call.Call.admit", "call.Attempt"]
+PARTS = ["core.Core.tidy", "guarded.CallFacts", "way.Way.admit", "way.Attempt"]
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -122,7 +122,7 @@ def test_a_function_is_not_called_twice_because_we_broke_after_it(
     client, monkeypatch, caplog
 ):
     made = []
-    monkeypatch.setattr("switchgear.call.Call.end", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("switchgear.way.Way.end", lambda *a, **k: 1 / 0)
 
     @client.tool("charge")
     def charge():
@@ -139,6 +139,15 @@ def test_a_function_is_not_called_twice_because_we_broke_after_it(
     assert asyncio.run(later()) == "charged"
 
     assert made == [1, 1]
+
+
+def test_a_run_ends_whatever_we_make_of_it(client, monkeypatch, caplog):
+    monkeypatch.setattr("switchgear.policy.decide.run_keys", lambda *a: 1 / 0)
+
+    with client.run():
+        pass
+
+    assert len(caplog.records) == 1
 
 
 def test_arguments_that_cannot_be_shown_are_no_trouble(client):

@@ -143,8 +143,9 @@ class Governor:
 
     def beyond(self, hop: CallFacts, started_at: float) -> CallFacts | None:
         """What stands in for a hop that nobody here can make."""
-        now = self._clock.now()
-        return self._policy.matched(hop, now).plan.next_hop(hop, started_at, now)
+        with self._lock:
+            now = self._clock.now()
+            return self._policy.matched(hop, now).plan.next_hop(hop, started_at, now)
 
     def twin(self, clock: Clock, chance: Callable[[], float]) -> Governor:
         """Another one with the rules of the code alone, which has counted nothing."""
@@ -155,8 +156,11 @@ class Governor:
     def end_run(self, run: str) -> None:
         """Forget what one run has used up."""
         with self._lock:
-            for key in kernel.run_keys(self._policy, run):
-                self._state.pop(key, None)
+            try:
+                for key in kernel.run_keys(self._policy, run):
+                    self._state.pop(key, None)
+            except Exception as error:  # noqa: BLE001  our trouble is not the run's
+                self._broke(error)
 
     def forked(self) -> None:
         """In a child process: nobody holds the lock, and no attempt is under way."""

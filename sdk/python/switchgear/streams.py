@@ -73,7 +73,7 @@ class Stream(Iterator[Any]):
 
     def __next__(self) -> Any:
         if self._flow is None:
-            self._flow = _Flow(self._begin())
+            self._flow = self._begun()
         flow = self._flow
         item = flow.head()
         if item is not OVER:
@@ -84,6 +84,13 @@ class Stream(Iterator[Any]):
             return item
         flow.end(None)
         raise StopIteration
+
+    def _begun(self) -> _Flow:
+        try:
+            return _Flow(self._begin())
+        except BaseException:
+            self.close()  # like any generator that raised
+            raise
 
     def close(self) -> None:
         """Take no more."""
@@ -104,7 +111,7 @@ class AsyncStream(AsyncIterator[Any]):
 
     async def __anext__(self) -> Any:
         if self._flow is None:
-            self._flow = _Flow(await self._begin())
+            self._flow = await self._begun()
         flow = self._flow
         item = flow.head()
         if item is not OVER:
@@ -116,6 +123,13 @@ class AsyncStream(AsyncIterator[Any]):
             return item
         flow.end(None)
         raise StopAsyncIteration
+
+    async def _begun(self) -> _Flow:
+        try:
+            return _Flow(await self._begin())
+        except BaseException:
+            await self.aclose()  # like any generator that raised
+            raise
 
     async def aclose(self) -> None:
         """Take no more."""
