@@ -112,10 +112,10 @@ function tellAges(root = document) {
     time.title = moment(Date.parse(time.dateTime), utc, Date.now());
   }
 }
-if ($('time[data-ago]')) {
-  setInterval(tellAges, 1000);
-  setInterval(() => { for (const box of $$('[data-refresh]')) refresh(box); }, REFRESH_MS);
-}
+setInterval(tellAges, 1000);
+setInterval(() => {
+  for (const box of $$('[data-refresh]:has(time[data-ago])')) refresh(box);
+}, REFRESH_MS);
 
 document.addEventListener('refreshed', (event) => { tellTimes(event.detail); tellAges(event.detail); });
 tellTimes();
