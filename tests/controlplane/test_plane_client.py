@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from switchgear import Client, Refused
 from tests.controlplane.fleet import Line, Reply
-from tests.controlplane.serving import environment, start, stop
 from tests.controlplane.test_plane_servers import REDIS_URL, policy_key, port_of
 
 EDITS = 10
@@ -68,17 +67,10 @@ def until(holds) -> float:
 
 
 @pytest.fixture
-def nodes(tmp_path, request):
+def nodes(servers, request):
     """One process alone, or two that share rows and Redis."""
     more = {} if request.param == 1 else {"REDIS_URL": REDIS_URL}
-    servers = []
-    try:
-        while len(servers) < request.param:
-            servers.append(start(environment(tmp_path / "data") | more))
-        yield servers
-    finally:
-        for server in servers:
-            stop(server)
+    return [servers(**more) for _ in range(request.param)]
 
 
 @pytest.mark.parametrize(

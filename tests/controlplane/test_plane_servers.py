@@ -81,19 +81,13 @@ def alone(tmp_path_factory):
 
 
 @pytest.fixture
-def pair(tmp_path):
+def pair(servers):
     """Two web processes on the same rows, and the cable between them and Redis."""
     cable = Cable()
     shared = {"REDIS_URL": REDIS_URL.replace("6379", str(cable.port))}
-    servers = []
-    try:
-        servers.append(start(environment(tmp_path) | shared))
-        servers.append(start(environment(tmp_path) | shared))
-        yield [port_of(each) for each in servers], policy_key(servers[0]), cable
-    finally:
-        for server in servers:
-            stop(server)
-        cable.close()
+    both = [servers(**shared), servers(**shared)]
+    yield [port_of(each) for each in both], policy_key(both[0]), cable
+    cable.close()
 
 
 def edited(ports, key, scene, *, count=COUNT):
@@ -168,9 +162,8 @@ def test_instances_that_miss_three_hints_in_ten_converge_and_none_goes_back(alon
     assert fleet.went_back() == []
 
 
-def test_a_server_that_stops_drains_and_starts_again_with_the_same_versions(tmp_path):
-    variables = environment(tmp_path)
-    server = start(variables)
+def test_a_server_that_stops_drains_and_starts_again_with_the_same_versions(servers):
+    server = servers()
     key = policy_key(server)
     before = {}
 
@@ -184,9 +177,8 @@ def test_a_server_that_stops_drains_and_starts_again_with_the_same_versions(tmp_
         await until(lambda: all(each.drained for each in fleet.instances), 5)
 
     fleet = edited([port_of(server)], key, scene)
-    again = start(variables)
+    again = servers()
     after = asyncio.run(snapshot_of(port_of(again), key))
-    stop(again)
 
     assert set(fleet.instances[0].drained) == {(500, 1000 + 1000 * COUNT // 50)}
     assert server.process.returncode == 0

@@ -16,7 +16,7 @@ import pytest
 
 from controlplane.plane.admission import BURST, RATE
 from tests.controlplane.fleet import Fleet, Operator, until
-from tests.controlplane.serving import environment, start, stop
+from tests.controlplane.serving import stop
 from tests.controlplane.test_plane_servers import policy_key, port_of
 from tests.controlplane.test_scaled import postgres_urls  # noqa: F401  a fixture
 
@@ -28,21 +28,6 @@ pytestmark = [
     # A connection that was being opened when its fleet ended.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-
-
-@pytest.fixture
-def servers(tmp_path):
-    """Start servers that end with the test."""
-    running = []
-
-    def begin(**variables):
-        running.append(start(environment(tmp_path) | variables))
-        return running[-1]
-
-    yield begin
-    for server in running:
-        if server.process.poll() is None:
-            stop(server)
 
 
 def rss(server) -> int:
@@ -117,7 +102,7 @@ def test_a_thousand_streams_over_two_nodes(servers, postgres_urls):  # noqa: F81
 
     asyncio.run(thousand([port_of(each) for each in pair], policy_key(pair[0])))
 
-    for server in pair:
+    for server in pair:  # before their databases go
         stop(server)
 
 
