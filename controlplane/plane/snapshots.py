@@ -15,6 +15,7 @@ from functools import partial
 from typing import NamedTuple
 
 from django.db import DatabaseError
+from django.db.models import Q
 
 from controlplane import compiling
 from controlplane.compiling import Compiled
@@ -74,18 +75,20 @@ class Snapshots:
 
 def read(place: Place, kept: Snapshot | None) -> Snapshot:
     compiled = compiling.snapshot_for(*place)
-    refused_by = refusers(place, compiled.digest)
+    refused_by = refusers(place, compiled)
     if kept is not None and kept.digest == compiled.digest:
         return replace(kept, refused_by=refused_by)
     return in_bytes(compiled, refused_by)
 
 
-def refusers(place: Place, digest: str) -> frozenset[str]:
+def refusers(place: Place, compiled: Compiled) -> frozenset[str]:
+    # Who did not say the digest means the version.
+    unsaid = Q(failed_digest="", failed_version=compiled.version)
     refused = Instance.objects.filter(
+        Q(failed_digest=compiled.digest) | unsaid,
         project_id=place.project_id,
         environment=place.environment,
         service=place.service,
-        failed_digest=digest,
     )
     return frozenset(refused.values_list("uid", flat=True))
 

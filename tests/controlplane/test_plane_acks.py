@@ -96,6 +96,20 @@ def test_no_order_and_no_doubling_makes_an_instance_go_backwards(last):
         assert held.failed_version == expected.failed_version
 
 
+def test_the_digest_of_what_failed_stays_while_later_versions_come():
+    runs_43 = report(
+        "APPLIED",
+        running_version=43,
+        received_version=43,
+        digest=C,
+        failed=REFUSES_42.failed,
+    )
+    of_old = report(boot="b2", received_version=43, digest=C, failed=Failed(42))
+
+    assert after(RUNS_41, REFUSES_42, runs_43).failed_digest == B
+    assert after(RUNS_41, of_old).failed_digest == ""
+
+
 def test_a_local_override_shows_in_the_running_digest():
     held = after(
         RUNS_41,

@@ -178,6 +178,20 @@ def test_a_new_life_of_an_instance_may_try_what_the_last_one_rejected(project, c
     assert (before.status, after.status) == (204, 200)
 
 
+def test_a_rejection_that_names_only_the_version_counts_as_well(project, caller):
+    publish(project)
+
+    async def scene():
+        await caller.status("i1", state="REJECTED", received_version=1)
+        before = await caller.policy(instance="i1")
+        await aside(publish, project)
+        return before, await caller.policy(instance="i1")
+
+    before, after = play(scene)
+
+    assert (before.status, after.status) == (204, 200)
+
+
 def test_a_rejection_of_another_service_or_environment_changes_nothing(project, caller):
     publish(project)
     publish(project, "stage")
