@@ -205,6 +205,7 @@ def test_a_control_plane_that_answers_anything_changes_nothing(
     plane.cut()
     asked = len(plane.requests)
     eventually(lambda: len(plane.requests) > asked + 2, timeout=10)
+    eventually(lambda: caplog.records)
 
     assert search() == "offered"
     assert client.policy_version == 1

@@ -266,6 +266,20 @@ def test_a_suppressed_retry_is_no_refusal(client, make):
     assert seen.calls[0].refusal_reason is None
 
 
+def test_a_suppressed_retry_leaves_the_call_to_its_chain(client, make):
+    make(lambda answer="": "cached", "cached")
+    search = make(flaky := Flaky(9))
+    one = rule(
+        "rate_limit", id="one", limit=1, period_s=3600, selector={"target": "search"}
+    )
+
+    with fixed_policy(client, retry(), one, fallback("cached")) as seen:
+        assert search() == "cached"
+
+    assert flaky.made == 1
+    assert outcomes(seen) == [("cached", "ok", 1), ("search", "fallback", 1)]
+
+
 def test_a_breaker_opens_and_the_chain_answers_at_once(client, make):
     make(lambda answer="": "cached", "cached")
     search = make(flaky := Flaky(99))

@@ -30,6 +30,7 @@ from switchgear.policy.precedence import Index
 from switchgear.policy.rules import Rule, RunBudget
 from switchgear.policy.snapshot import Snapshot
 from switchgear.policy.state import Key, Remembered, expire
+from switchgear.policy.vocabulary import FailureClass
 from switchgear.trouble import Trouble
 
 _SWEEP_S = 60.0
@@ -90,7 +91,11 @@ class Governor:
     # Calls.
 
     def decide(
-        self, call: CallFacts, attempt: int, started_at: float
+        self,
+        call: CallFacts,
+        attempt: int,
+        started_at: float,
+        last_failure: FailureClass | None = None,
     ) -> Decision | None:
         """Whether this attempt may be made; its permits are to be settled once."""
         with self._lock:
@@ -105,6 +110,7 @@ class Governor:
                     self._chance(),
                     attempt=attempt,
                     started_at=started_at,
+                    last_failure=last_failure,
                 )
                 self._state.update(decision.changes)
             except Exception as error:  # noqa: BLE001  our trouble is not the call's

@@ -84,8 +84,12 @@ class Way:
     def admit(self) -> Decision | None:
         """Begin one more attempt, unless it is refused: by this decision."""
         self._core.tidy()
+        last = self._last.failure if self._last else None
         decision = self._core.governor.decide(
-            self.facts, self.attempts + 1, self._started_at
+            self.facts,
+            self.attempts + 1,
+            self._started_at,
+            last.failure_class if last else None,
         )
         timeout_s = None
         if decision is not None:
