@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -29,7 +28,7 @@ class Fleet:
         In ``folder`` the services keep what they know of the policy.
         """
         self._base = base
-        self._environment = os.environ | {"SWITCHGEAR_CACHE_DIR": str(folder)}
+        self._folder = folder
         self._errand = errand
         self._stop = threading.Event()
         self._processes: list[subprocess.Popen[str]] = []
@@ -60,7 +59,12 @@ class Fleet:
                 return
         key, history_s = self._errand()
         since = time.time()  # noqa: TID251  the edge: all of them count from it
-        said = f"--base={self._base}", f"--history={history_s:.0f}", f"--since={since}"
+        said = (
+            f"--base={self._base}",
+            f"--cache={self._folder}",
+            f"--history={history_s:.0f}",
+            f"--since={since}",
+        )
         for service in FLEET.values():
             for number in range(1, service.instances + 1):
                 if not self._stop.is_set():
@@ -71,7 +75,6 @@ class Fleet:
         """The key goes in on standard input: arguments can be read by anybody."""
         process = subprocess.Popen(  # noqa: S603  our own module
             [sys.executable, "-m", "dashboards.demo.process", *arguments],
-            env=self._environment,
             stdin=subprocess.PIPE,
             text=True,
         )

@@ -46,6 +46,7 @@ class Instance:
     base: str
     key: str
     since: float  # when the fleet was started
+    cache: str | None
 
     @property
     def name(self) -> str:
@@ -73,7 +74,9 @@ def main() -> None:
     asked = arguments()
     key = sys.stdin.readline().strip()
     service = FLEET[asked.service]
-    instance = Instance(service, asked.number, asked.base, key, asked.since)
+    instance = Instance(
+        service, asked.number, asked.base, key, asked.since, asked.cache
+    )
     for name in ("opentelemetry", "switchgear"):
         # Between the end of the server and ours, they would complain that it is gone.
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -102,6 +105,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("service", choices=FLEET)
     parser.add_argument("--base", required=True, help="address of the server")
+    parser.add_argument("--cache", help="folder of the policy that ran last")
     parser.add_argument("--number", type=int, default=1, help="of the instance")
     parser.add_argument("--history", type=float, default=0, help="seconds to fill")
     parser.add_argument("--since", type=float, default=now_s(), help="of the fleet")
@@ -137,6 +141,7 @@ def runs_of(instance: Instance) -> Callable[[], Run]:
         service.name,
         environment=ENVIRONMENT,
         instance=instance.name,
+        cache_dir=instance.cache,
     )
     toolbox = Toolbox(client, rng, instance.down)
     return lambda: Governed(

@@ -46,10 +46,13 @@ class Demo:
     def begin(self, name):
         base = self.server.url("")
         self.service = subprocess.Popen(
-            [sys.executable, "-m", "dashboards.demo.process", name, f"--base={base}"],
+            [
+                *(sys.executable, "-m", "dashboards.demo.process", name),
+                f"--base={base}",
+                f"--cache={self.server.environment['SWITCHGEAR_DATA_DIR']}",
+            ],
             cwd=serving.ROOT,
-            env=self.server.environment
-            | {"SWITCHGEAR_CACHE_DIR": self.server.environment["SWITCHGEAR_DATA_DIR"]},
+            env=self.server.environment,
             stdin=subprocess.PIPE,
             text=True,
         )
