@@ -18,5 +18,4 @@ def test_a_guarded_call_costs_next_to_nothing():
 
     cost = json.loads(said)
     assert cost["five rules"] < 60
-    assert cost["five rules, recorded"] - cost["two bare spans"] < 60 + 30
-    assert cost["no rules, recorded"] - cost["two bare spans"] <= 30
+    assert cost["no rules, recorded"] - cost["two bare spans"] < 45
