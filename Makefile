@@ -31,6 +31,7 @@ lint: $(DEV)  ## Style, types, import contracts, templates, migrations
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
+	git ls-files 'sdk/python/switchgear/*.py' | xargs $(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	git ls-files 'templates/*.html' | xargs -r $(BIN)/djade --check --target-version 5.2
 	$(BIN)/python manage.py makemigrations --check --dry-run
