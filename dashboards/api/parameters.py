@@ -36,6 +36,7 @@ EVERYWHERE = {"project"}
 Position = tuple[int | str, ...]
 Fields = dict[str, serializers.Field[Any, Any, Any, Any]]
 LISTS = {"in", "not_in"}
+NEVER_EMPTY = (serializers.IntegerField, serializers.ChoiceField)
 CODES = {"invalid_time", "invalid_cursor", "required"}
 
 
@@ -49,6 +50,11 @@ class Parameters(serializers.Serializer[Any]):
             known = ", ".join(sorted({*parameters.fields} - unknown))
             message = f"There is no parameter {name!r}; there are: {known}."
             raise Invalid(("unknown_parameter", message, pointer(name)))
+        for name, field in parameters.fields.items():
+            # Of a form an empty value would be none; here it is a slip.
+            if isinstance(field, NEVER_EMPTY) and request.query_params.get(name) == "":
+                message = "It must not be empty; leave it out instead."
+                raise Invalid(("invalid_parameter", message, pointer(name)))
         if not parameters.is_valid():
             raise Invalid(*findings(parameters.errors))
         return parameters

@@ -32,7 +32,11 @@ POLICY = "Policy"
 def maybe(**told: Any) -> serializers.CharField:
     """A word that may be left out, or empty."""
     return serializers.CharField(
-        required=False, allow_blank=True, max_length=400, **told
+        required=False,
+        allow_blank=True,
+        max_length=400,
+        trim_whitespace=False,
+        **told,
     )
 
 

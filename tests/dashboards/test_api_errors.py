@@ -159,6 +159,15 @@ def test_every_endpoint_refuses_parameters_nobody_knows(project, verb, path):
     problem(getattr(editor, verb)(f"{path}?a~b/c=1"), 400, "unknown_parameter")
 
 
+@pytest.mark.parametrize(
+    "path", ["calls?limit=", "sessions?limit=", "rules/retry/?draft="]
+)
+def test_an_empty_number_is_refused_not_ignored(project, path):
+    editor = reader_of(project, scopes=["read", "write"])
+
+    problem(editor.get(f"/api/v1/{path}"), 400, "invalid_parameter")
+
+
 def test_a_range_that_ends_before_it_begins_is_refused(reader):
     answer = reader.get("/api/v1/calls?from=now-1h&to=now-2h")
 

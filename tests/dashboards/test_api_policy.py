@@ -212,6 +212,13 @@ def test_explaining_heeds_the_tenant_and_the_kind_in_a_target(policy, editor):
     assert model["call"]["kind"] == "model"
 
 
+@pytest.mark.parametrize("asked", [{"kind": ""}, {"service": "s" * 401}, {"no": "1"}])
+def test_a_question_that_cannot_be_asked_is_refused(policy, editor, asked):
+    answer = editor.get(EXPLAIN, {"service": "shop", "target": "pay"} | asked)
+
+    assert answer.status_code == 400
+
+
 def test_an_environment_without_a_version_explains_nothing(policy, editor):
     told = editor.get(EXPLAIN, {"service": "shop", "environment": "mars"}).json()
 
