@@ -15,9 +15,14 @@ from controlplane import rulebook
 from controlplane.actions import first_version
 from controlplane.actions.policy import check_name
 from controlplane.models import PolicyVersion
-from switchgear.policy.canonical import dumps
-from switchgear.policy.changes import Sentence, sentences
-from switchgear.policy.snapshot import Snapshot, read_snapshot, seal, snapshot_document
+from switchgear.policy.documents.canonical import dumps
+from switchgear.policy.documents.snapshot import (
+    Snapshot,
+    read_snapshot,
+    seal,
+    snapshot_document,
+)
+from switchgear.policy.review.changes import Sentence, sentences
 
 MOST_CACHED_BYTES = 32 * 1024 * 1024
 

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from controlplane import rulebook
 from controlplane.actions import PolicyRefused
 from controlplane.models import Project
-from switchgear.policy import canonical
+from switchgear.policy.documents import canonical
+from switchgear.policy.documents.snapshot import API_VERSION
 from switchgear.policy.errors import PolicyError
-from switchgear.policy.snapshot import API_VERSION
 
 FIELDS = ("api_version", "rules")
 

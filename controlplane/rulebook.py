@@ -15,7 +15,7 @@ from typing import Any
 
 from controlplane.models import RULE_MODELS, Draft, Project, Rule
 from switchgear.policy import rules as kernel
-from switchgear.policy.reading import read_rule, rule_document
+from switchgear.policy.documents.reading import read_rule, rule_document
 
 Document = dict[str, Any]
 

@@ -14,7 +14,7 @@ import re
 from collections import deque
 from typing import Any, NamedTuple
 
-from switchgear.policy.selectors import Comparison, Condition, Selector
+from switchgear.policy.rules.selectors import Comparison, Condition, Selector
 
 Document = dict[str, Any]
 

@@ -7,11 +7,11 @@ from collections.abc import Collection
 from typing import Any
 
 from controlplane.actions.refusals import PolicyRefused
-from switchgear.policy.cycles import check_together
+from switchgear.policy.documents.reading import rule_document
+from switchgear.policy.documents.snapshot import MAX_BYTES, MAX_RULES
 from switchgear.policy.errors import PolicyError
-from switchgear.policy.reading import rule_document
+from switchgear.policy.review.cycles import check_together
 from switchgear.policy.rules import Rule
-from switchgear.policy.snapshot import MAX_BYTES, MAX_RULES
 
 COMPACT: dict[str, Any] = {"ensure_ascii": False, "separators": (",", ":")}
 # A snapshot is its rules and a head of names and numbers.

@@ -29,7 +29,7 @@ from controlplane.actions.publishing import (
 from controlplane.actions.refusals import DraftMoved, PolicyRefused, checked_line
 from controlplane.models import Draft, DraftChange, DraftState, Project, RuleChange
 from switchgear.policy import rules as kernel
-from switchgear.policy.changes import Sentence, sentences
+from switchgear.policy.review.changes import Sentence, sentences
 
 MOST_TITLE = 200
 

@@ -14,8 +14,8 @@ from controlplane.actions.refusals import (
     refused,
 )
 from switchgear.policy import rules as kernel
+from switchgear.policy.documents.reading import read_rule
 from switchgear.policy.errors import PolicyError, step
-from switchgear.policy.reading import read_rule
 
 MOST_OWNER = 100
 

@@ -33,8 +33,8 @@ from controlplane.models import (
     RuleChange,
 )
 from switchgear.policy import rules as kernel
-from switchgear.policy.canonical import dumps
-from switchgear.policy.snapshot import seal, snapshot_document
+from switchgear.policy.documents.canonical import dumps
+from switchgear.policy.documents.snapshot import seal, snapshot_document
 
 MOST_REASON = 500
 # Where services run that do not say where they run.

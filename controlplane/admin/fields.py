@@ -16,9 +16,9 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from controlplane import selectortext
-from switchgear.policy.parameters import Parameter, Type
-from switchgear.policy.reading import read_selector
-from switchgear.policy.wording import parameter_words, value_words
+from switchgear.policy.documents.reading import read_selector
+from switchgear.policy.review.wording import parameter_words, value_words
+from switchgear.policy.rules.parameters import Parameter, Type
 
 SPARE_HOPS = 3
 # Their default stands in the form, and nothing else stands for it.

@@ -20,8 +20,8 @@ from controlplane.actions import PolicyRefused
 from controlplane.admin.fields import SelectorField, field_for
 from controlplane.models import Project, Rule
 from controlplane.rulebook import Document, RuleView
-from switchgear.policy.parameters import Parameter, Type
 from switchgear.policy.rules import COMMON, parameters
+from switchgear.policy.rules.parameters import Parameter, Type
 
 SELECTOR_HELP = (
     "Which calls it is about: tenant=acme, target=search*, environment!=dev|test."

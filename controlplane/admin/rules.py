@@ -22,8 +22,12 @@ from controlplane.admin.base import OfProjects, actor_of, writable
 from controlplane.admin.rule_forms import RuleForm, rule_form
 from controlplane.models import RULE_MODELS, Project, Rule
 from switchgear.policy import rules as kernel
+from switchgear.policy.review.wording import (
+    parameter_words,
+    selector_words,
+    value_words,
+)
 from switchgear.policy.rules import Mode
-from switchgear.policy.wording import parameter_words, selector_words, value_words
 
 HISTORY = ("rev", "created_at", "created_by", "updated_at", "updated_by")
 

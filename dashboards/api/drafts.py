@@ -17,7 +17,7 @@ from dashboards.api.endpoint import JSON, describe, items
 from dashboards.api.parameters import Parameters
 from dashboards.api.policy import POLICY, sentence
 from dashboards.api.problems import NotFound
-from switchgear.policy.changes import sentences
+from switchgear.policy.review.changes import sentences
 
 ONE = {"id": r"\d{1,9}"}
 

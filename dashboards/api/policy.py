@@ -20,8 +20,8 @@ from dashboards.api.fields import Cursor
 from dashboards.api.parameters import Limited, Parameters
 from dashboards.api.problems import NotFound
 from dashboards.policy import explaining
-from switchgear.policy.changes import Sentence
 from switchgear.policy.explain import Judged
+from switchgear.policy.review.changes import Sentence
 from switchgear.policy.vocabulary import Kind
 
 NUMBER = {"number": r"\d{1,18}"}

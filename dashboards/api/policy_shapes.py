@@ -24,11 +24,11 @@ from dashboards.api.shapes import (
     text,
     texts,
 )
-from switchgear.policy.changes import Change
 from switchgear.policy.explain import Verdict
-from switchgear.policy.parameters import Parameter, Type
+from switchgear.policy.review.changes import Change
 from switchgear.policy.rules import COMMON, KINDS
-from switchgear.policy.selectors import FACTS
+from switchgear.policy.rules.parameters import Parameter, Type
+from switchgear.policy.rules.selectors import FACTS
 
 JSON = dict[str, Any]
 

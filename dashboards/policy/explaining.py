@@ -19,7 +19,7 @@ from dashboards.policy.kinds import KINDS
 from dashboards.shell import Context, page, shell
 from switchgear.policy.explain import Explanation, Judged, Verdict, explain
 from switchgear.policy.facts import CallFacts
-from switchgear.policy.selectors import Target
+from switchgear.policy.rules.selectors import Target
 from switchgear.policy.vocabulary import Kind
 
 LONGEST = 400

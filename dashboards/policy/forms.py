@@ -14,8 +14,8 @@ from typing import Any
 
 from dashboards.policy.kinds import KINDS, LABELS
 from dashboards.policy.words import Condition, conditions
-from switchgear.policy.parameters import Parameter, Type
 from switchgear.policy.rules import COMMON, parameters
+from switchgear.policy.rules.parameters import Parameter, Type
 
 Posted = Mapping[str, Sequence[str]]
 Document = dict[str, Any]

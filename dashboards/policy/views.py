@@ -31,8 +31,8 @@ from dashboards.policy.saying import say, say_published
 from dashboards.rollout import Rollout
 from dashboards.shell import Context, edit, member, page, shell
 from dashboards.wording import plural
-from switchgear.policy.changes import sentences
-from switchgear.policy.selectors import FACTS
+from switchgear.policy.review.changes import sentences
+from switchgear.policy.rules.selectors import FACTS
 
 REVISION = re.compile(r"[0-9]{1,9}")
 NO_CONDITION = words.Condition("target", "", "")

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from dashboards.policy.kinds import KINDS
 from dashboards.wording import CROSS, NBSP, plural
-from switchgear.policy.changes import Change, Now, Sentence, Was, sentences
-from switchgear.policy.reading import rule_document
+from switchgear.policy.documents.reading import rule_document
+from switchgear.policy.review.changes import Change, Now, Sentence, Was, sentences
 from switchgear.policy.rules import Rule
 
 Document = Mapping[str, Any]

@@ -18,9 +18,9 @@ from django.utils import timezone
 from controlplane import actions, hints, plane
 from controlplane.models import Environment, Instance, PolicyVersion, Project
 from controlplane.plane.snapshots import Snapshot, policy_event
-from switchgear.policy.canonical import dumps
-from switchgear.policy.reading import read_rule
-from switchgear.policy.snapshot import seal, snapshot_document
+from switchgear.policy.documents.canonical import dumps
+from switchgear.policy.documents.reading import read_rule
+from switchgear.policy.documents.snapshot import seal, snapshot_document
 
 PATIENCE_S = 10
 RETRY = {"kind": "retry", "id": "rt-search", "rev": 1, "selector": {"target": "search"}}

@@ -10,7 +10,7 @@ from django.db import OperationalError
 from controlplane import actions, keys, plane
 from controlplane.models import ApiKey, Project
 from controlplane.plane import plane as planes
-from switchgear.policy.snapshot import read_snapshot
+from switchgear.policy.documents.snapshot import read_snapshot
 from tests.controlplane.planes import (
     RETRY,
     Caller,

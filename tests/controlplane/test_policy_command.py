@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from controlplane import actions, policyfile, rulebook
 from controlplane.compiling import snapshot_for
 from controlplane.models import AuditEntry, PolicyVersion, RuleChange
-from switchgear.policy.snapshot import seal
+from switchgear.policy.documents.snapshot import seal
 from tests.controlplane.policies import OF_EACH_KIND, fallback, retry, timeout
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from controlplane import actions, compiling, rulebook
 from controlplane.compiling import Cache, Compiled, compiled_for, snapshot_for
 from controlplane.models import AuditEntry, Environment, PolicyVersion, RuleChange
-from switchgear.policy.snapshot import read_snapshot
+from switchgear.policy.documents.snapshot import read_snapshot
 from tests.controlplane.policies import OF_EACH_KIND, quota, retry, timeout
 
 

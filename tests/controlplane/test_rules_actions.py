@@ -8,7 +8,7 @@ from django.utils import timezone
 from controlplane import actions, hints, rulebook
 from controlplane.compiling import snapshot_for
 from controlplane.models import AuditEntry, PolicyVersion, RetryRule, RuleChange
-from switchgear.policy.snapshot import read_snapshot
+from switchgear.policy.documents.snapshot import read_snapshot
 from tests.controlplane.policies import (
     OF_EACH_KIND,
     fallback,

@@ -16,7 +16,7 @@ from controlplane.models import (
     RetryRule,
     Rule,
 )
-from switchgear.policy.reading import read_rule
+from switchgear.policy.documents.reading import read_rule
 from switchgear.policy.rules import KINDS, parameters
 from tests.controlplane.policies import OF_EACH_KIND, retry
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.selectortext import Unreadable, read, written
-from switchgear.policy.reading import read_selector
-from switchgear.policy.selectors import FACTS
+from switchgear.policy.documents.reading import read_selector
+from switchgear.policy.rules.selectors import FACTS
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_it_is_one_small_process(server):
     process = psutil.Process(server.process.pid)
 
     assert process.children() == []
-    # What it shares with other processes counts in part: pages of the interpreter itself.
+    # Pages that it shares with other processes, the interpreter above all, in part.
     assert process.memory_full_info().pss < 150 * 2**20
 
 

@@ -10,10 +10,10 @@ from controlplane.models import PolicyVersion, RuleChange
 from dashboards.demo import world
 from dashboards.demo.rules import first_rules
 from dashboards.management.commands.demo import make_first_rules
-from switchgear.policy.reading import read_rule
+from switchgear.policy.documents.reading import read_rule
 from switchgear.policy.review import review
 from switchgear.policy.rules import Fallback
-from switchgear.policy.selectors import Target
+from switchgear.policy.rules.selectors import Target
 from tests.controlplane.policies import retry
 
 FIRST = first_rules(timezone.now())

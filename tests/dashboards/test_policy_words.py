@@ -7,7 +7,7 @@ import pytest
 from dashboards.policy import words
 from dashboards.policy.kinds import GROUPS, KINDS
 from dashboards.wording import CROSS, NBSP
-from switchgear.policy.reading import read_rule, rule_document
+from switchgear.policy.documents.reading import read_rule, rule_document
 from switchgear.policy.rules import KINDS as RULES
 
 SAID = [

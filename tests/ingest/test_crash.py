@@ -48,7 +48,7 @@ def answered_before_kill(environment, first, *, least):
         for line in child.stdout:
             numbers.append(int(line))
             if len(numbers) == least:
-                moment = random.uniform(0, 0.3)  # noqa: S311
+                moment = random.uniform(0, 0.3)
                 threading.Timer(moment, child.kill).start()
     assert child.returncode == -signal.SIGKILL
     return numbers

@@ -7,11 +7,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from switchgear.policy.documents.reading import read_rule
+from switchgear.policy.documents.values import time_text
 from switchgear.policy.errors import PolicyError
-from switchgear.policy.parameters import Parameter, Type
-from switchgear.policy.reading import read_rule
 from switchgear.policy.rules import KINDS, KillSwitch, Rule, RunBudget, parameters
-from switchgear.policy.values import time_text
+from switchgear.policy.rules.parameters import Parameter, Type
 from switchgear.policy.vocabulary import Kind
 
 # What a rule of each kind must be told.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from switchgear.policy.breaker import Breaker
 from switchgear.policy.decide import attempt_ended, decide, never_ran, next_step
 from switchgear.policy.decision import (
     Again,
@@ -16,13 +15,14 @@ from switchgear.policy.decision import (
     Tried,
     Verdict,
 )
+from switchgear.policy.documents.reading import read_selector
 from switchgear.policy.facts import CallFacts
+from switchgear.policy.machines.breaker import Breaker
+from switchgear.policy.machines.state import Changes, Key, Transition
 from switchgear.policy.matching import Policy
 from switchgear.policy.precedence import Index
-from switchgear.policy.reading import read_selector
 from switchgear.policy.rules import Rule
-from switchgear.policy.selectors import Selector
-from switchgear.policy.state import Changes, Key, Transition
+from switchgear.policy.rules.selectors import Selector
 from switchgear.policy.vocabulary import FailureClass
 
 SERVER_ERROR = FailureClass.SERVER_ERROR

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from switchgear.policy.breaker import (
+from switchgear.policy.machines.breaker import (
     NEW,
     Admission,
     Breaker,
@@ -18,9 +18,9 @@ from switchgear.policy.breaker import (
     give_back,
     record,
 )
+from switchgear.policy.machines.window import CountWindow, TimeWindow
 from switchgear.policy.rules import CircuitBreaker
 from switchgear.policy.vocabulary import FailureClass as F
-from switchgear.policy.window import CountWindow, TimeWindow
 
 RULE = CircuitBreaker(
     id="cb",

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from switchgear.policy.breaker import Phase
 from switchgear.policy.decision import Verdict
+from switchgear.policy.machines.breaker import Phase
 from switchgear.policy.rules import (
     CircuitBreaker,
     Concurrency,
@@ -15,7 +15,7 @@ from switchgear.policy.rules import (
     Hop,
     Quota,
 )
-from switchgear.policy.selectors import Target
+from switchgear.policy.rules.selectors import Target
 from switchgear.policy.vocabulary import FailureClass as F
 from switchgear.policy.vocabulary import RefusalReason as R
 from tests.policy.service import SERVER_ERROR, Service, facts

@@ -18,8 +18,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from switchgear.policy.breaker import Phase
 from switchgear.policy.decision import Decision, Verdict
+from switchgear.policy.machines.breaker import Phase
 from switchgear.policy.rules import CircuitBreaker
 from switchgear.policy.vocabulary import FailureClass
 from tests.policy.service import Service

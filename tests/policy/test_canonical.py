@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchgear.policy import canonical
+from switchgear.policy.documents import canonical
 from switchgear.policy.errors import PolicyError
 
 plain = st.recursive(

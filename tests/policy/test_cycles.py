@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchgear.policy.cycles import check_together, cycle, fallback_cycle
 from switchgear.policy.errors import PolicyError
+from switchgear.policy.review.cycles import check_together, cycle, fallback_cycle
 from tests.policy.documents import rule
 
 

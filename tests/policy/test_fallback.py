@@ -18,7 +18,7 @@ from switchgear.policy.rules import (
     Retry,
     Timeout,
 )
-from switchgear.policy.selectors import Target
+from switchgear.policy.rules.selectors import Target
 from switchgear.policy.vocabulary import FailureClass as F
 from switchgear.policy.vocabulary import Kind
 from switchgear.policy.vocabulary import RefusalReason as R

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from switchgear.policy.limiter import Bucket, put_back, take
+from switchgear.policy.machines.limiter import Bucket, put_back, take
 from switchgear.policy.rules import RateLimit
 
 # 2 per second, 5 at once.

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from switchgear.policy.parameters import Parameter, Type
+from switchgear.policy.documents.reading import read_rule
 from switchgear.policy.precedence import LIMITING, SHAPING
-from switchgear.policy.reading import read_rule
 from switchgear.policy.review import Code
-from switchgear.policy.rule import SCOPE
 from switchgear.policy.rules import COMMON, KINDS, parameters
-from switchgear.policy.selectors import FACTS
+from switchgear.policy.rules.parameters import Parameter, Type
+from switchgear.policy.rules.rule import SCOPE
+from switchgear.policy.rules.selectors import FACTS
 from switchgear.policy.vocabulary import FailureClass, RefusalReason
 
 MANUAL = Path(__file__).parents[2] / "docs/rules.md"

@@ -13,7 +13,6 @@ from switchgear.policy.facts import CallFacts
 from switchgear.policy.matching import Policy
 from switchgear.policy.plan import hops_after
 from switchgear.policy.precedence import Index
-from switchgear.policy.rule import SCOPE
 from switchgear.policy.rules import (
     CircuitBreaker,
     Fallback,
@@ -25,7 +24,8 @@ from switchgear.policy.rules import (
     Retry,
     Timeout,
 )
-from switchgear.policy.selectors import FACTS, Target
+from switchgear.policy.rules.rule import SCOPE
+from switchgear.policy.rules.selectors import FACTS, Target
 from tests.policy.service import facts, only
 
 

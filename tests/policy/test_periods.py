@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from switchgear.policy.periods import period_at
+from switchgear.policy.machines.periods import period_at
 from switchgear.policy.rules import Window
 
 ZONES = (

@@ -17,7 +17,7 @@ from switchgear.policy.rules import (
     Retry,
     RunBudget,
 )
-from switchgear.policy.selectors import Target
+from switchgear.policy.rules.selectors import Target
 from switchgear.policy.vocabulary import FailureClass as F
 from switchgear.policy.vocabulary import RefusalReason as R
 from tests.policy.service import Service, attempts_of, facts

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from switchgear.policy.documents.snapshot import Snapshot
 from switchgear.policy.explain import Verdict, explain
 from switchgear.policy.facts import CallFacts
 from switchgear.policy.precedence import Index, decided_by, expired, strength
 from switchgear.policy.rules import KINDS, Mode, Tier
-from switchgear.policy.snapshot import Snapshot
 from tests.policy.documents import any_rule, rule
 from tests.policy.test_selectors import facts
 

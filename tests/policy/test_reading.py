@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchgear.policy import canonical
+from switchgear.policy.documents import canonical
+from switchgear.policy.documents.reading import read_rule, rule_document
 from switchgear.policy.errors import PolicyError, step
-from switchgear.policy.parameters import Type
-from switchgear.policy.reading import read_rule, rule_document
 from switchgear.policy.rules import COMMON, KINDS, Mode, Tier, parameters
-from switchgear.policy.selectors import Target
+from switchgear.policy.rules.parameters import Type
+from switchgear.policy.rules.selectors import Target
 from switchgear.policy.vocabulary import FailureClass, RefusalReason
 from tests.policy.documents import any_rule, document, json_values, refusal, rule, rules
 

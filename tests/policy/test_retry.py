@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchgear.policy.decision import Again, Halt, Stop, Verdict
-from switchgear.policy.retry import FULL, Reserve, earned, spent, wait_s
+from switchgear.policy.machines.retry import FULL, Reserve, earned, spent, wait_s
 from switchgear.policy.rules import CircuitBreaker, Retry
 from switchgear.policy.vocabulary import FailureClass as F
 from tests.policy.service import Service, attempts_of, facts

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchgear.policy.changes import Change, Now, Was
 from switchgear.policy.facts import CallFacts
 from switchgear.policy.precedence import Index
 from switchgear.policy.review import Code, review, sentences
-from switchgear.policy.selectors import Target
-from switchgear.policy.tightness import tighter
+from switchgear.policy.review.changes import Change, Now, Was
+from switchgear.policy.review.tightness import tighter
+from switchgear.policy.rules.selectors import Target
 from tests.policy.documents import any_rule, rule, rules
 from tests.policy.test_selectors import facts
 

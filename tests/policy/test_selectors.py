@@ -8,11 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from switchgear.policy.documents.reading import read_selector
 from switchgear.policy.errors import PolicyError
 from switchgear.policy.facts import CallFacts
-from switchgear.policy.overlap import covers, overlap
-from switchgear.policy.reading import read_selector
-from switchgear.policy.selectors import Target, glob_matches
+from switchgear.policy.review.overlap import covers, overlap
+from switchgear.policy.rules.selectors import Target, glob_matches
 from tests.policy.documents import conditions, selectors
 
 # Few and short values, so that selectors meet them.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from switchgear.policy.slots import NONE, Slot, Slots, give_back, take
+from switchgear.policy.machines.slots import NONE, Slot, Slots, give_back, take
 
 
 @dataclass

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchgear.policy import canonical
-from switchgear.policy.errors import PolicyError
-from switchgear.policy.snapshot import (
+from switchgear.policy.documents import canonical
+from switchgear.policy.documents.snapshot import (
     MAX_BYTES,
     MAX_RULES,
     digest_of,
@@ -19,6 +18,7 @@ from switchgear.policy.snapshot import (
     seal,
     snapshot_document,
 )
+from switchgear.policy.errors import PolicyError
 from tests.policy.documents import any_rule, document, json_values, rule
 
 each_reading = pytest.mark.parametrize("strict", [True, False])

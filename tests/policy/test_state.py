@@ -7,8 +7,8 @@ from time import perf_counter
 import pytest
 
 from switchgear.policy.decision import Verdict
+from switchgear.policy.machines.state import expire, name_of, steady, waiting
 from switchgear.policy.rules import CircuitBreaker, Concurrency, RateLimit, Retry
-from switchgear.policy.state import expire, name_of, steady, waiting
 from switchgear.policy.vocabulary import FailureClass
 from tests.policy.service import Service, facts
 

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from switchgear.policy.decision import Again, Decision, Verdict
 from switchgear.policy.facts import CallFacts
+from switchgear.policy.machines.state import expire
 from switchgear.policy.rules import (
     CircuitBreaker,
     Concurrency,
@@ -24,8 +25,7 @@ from switchgear.policy.rules import (
     Timeout,
     Window,
 )
-from switchgear.policy.selectors import Target
-from switchgear.policy.state import expire
+from switchgear.policy.rules.selectors import Target
 from switchgear.policy.vocabulary import FailureClass
 from tests.policy.service import Service, facts
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from switchgear.policy.throttle import Throttle, left, throttled
+from switchgear.policy.machines.throttle import Throttle, left, throttled
 from switchgear.policy.vocabulary import FailureClass
 
 RATE, QUOTA = FailureClass.RATE_LIMITED, FailureClass.UPSTREAM_QUOTA

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchgear.policy.window import EMPTY, CountWindow
+from switchgear.policy.machines.window import EMPTY, CountWindow
 
 results = st.tuples(
     st.sampled_from([0.0, 0.1, 0.9, 1.0, 3.0, 4.0, 5.0, 60.0, 1e9]),

@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from switchgear.clock import Clock
-from switchgear.policy import canonical
-from switchgear.policy.reading import read_rule
-from switchgear.policy.snapshot import seal, snapshot_document
+from switchgear.policy.documents import canonical
+from switchgear.policy.documents.reading import read_rule
+from switchgear.policy.documents.snapshot import seal, snapshot_document
 
 ISSUED_AT = 1_800_000_000.0
 

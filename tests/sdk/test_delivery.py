@@ -18,7 +18,7 @@ from switchgear import Client, jitter
 from switchgear.clock import Clock
 from switchgear.delivery import Delivery
 from switchgear.keeper import SOAK_S, Keeper
-from switchgear.policy.snapshot import digest_of
+from switchgear.policy.documents.snapshot import digest_of
 from switchgear.transport import Plane
 from tests.sdk.plane import digest_in, serving, snapshot_body
 from tests.sdk.rules import kill_switch, rule

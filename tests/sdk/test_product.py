@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from switchgear import Client, Refused
 from switchgear.clock import Clock
-from switchgear.policy.values import time_text
+from switchgear.policy.documents.values import time_text
 from tests.controlplane.serving import environment, start, stop
 from tests.sdk.rules import breaker, fallback, kill_switch, retry, rule
 from tests.sdk.test_spans import World

@@ -167,7 +167,7 @@ def test_a_policy_that_breaks_at_work_is_left_for_the_last_good_one(
 ):
     governor = client._core.governor
     from switchgear.policy.decide import decide
-    from switchgear.policy.snapshot import read_snapshot
+    from switchgear.policy.documents.snapshot import read_snapshot
 
     def decide_or_break(policy, *args, **kwargs):
         if governor.version == 2:
@@ -214,7 +214,7 @@ def test_many_threads_share_one_budget(client):
 
 
 def test_an_edit_keeps_what_was_counted(client):
-    from switchgear.policy.snapshot import read_snapshot
+    from switchgear.policy.documents.snapshot import read_snapshot
 
     search = client.tool("search")(lambda: "answer")
     one = rule("rate_limit", id="one", limit=1, period_s=3600)

@@ -14,8 +14,8 @@ from controlplane import actions, policyfile, rulebook
 from controlplane.actions import PolicyRefused, Published
 from controlplane.models import Project
 from switchgear.policy import rules as kernel
-from switchgear.policy.changes import sentences
 from switchgear.policy.review import review
+from switchgear.policy.review.changes import sentences
 
 Rules = dict[str, kernel.Rule]
 

@@ -23,13 +23,13 @@ from switchgear.policy.decision import (
     Step,
     Tried,
 )
+from switchgear.policy.documents.snapshot import Snapshot
 from switchgear.policy.facts import CallFacts
+from switchgear.policy.machines.state import Key, Remembered, expire
 from switchgear.policy.matching import Policy
 from switchgear.policy.plan import Plan
 from switchgear.policy.precedence import Index
 from switchgear.policy.rules import Rule, RunBudget
-from switchgear.policy.snapshot import Snapshot
-from switchgear.policy.state import Key, Remembered, expire
 from switchgear.policy.vocabulary import FailureClass
 from switchgear.trouble import Trouble
 

@@ -18,8 +18,8 @@ from switchgear import targets
 from switchgear.call import Call
 from switchgear.core import Core
 from switchgear.course import Begun, Course, Work, conduct, drive, drive_async
-from switchgear.policy import selectors
 from switchgear.policy.facts import CallFacts
+from switchgear.policy.rules import selectors
 from switchgear.policy.vocabulary import Kind
 from switchgear.runs import Scope, scope
 from switchgear.streams import AsyncStream, Stream

@@ -15,8 +15,8 @@ from contextlib import suppress
 from typing import Protocol
 
 from switchgear.cache import CURRENT, LAST_GOOD, Cache
+from switchgear.policy.documents.snapshot import Snapshot, read_snapshot
 from switchgear.policy.errors import PolicyError
-from switchgear.policy.snapshot import Snapshot, read_snapshot
 from switchgear.standing import Standing
 from switchgear.trouble import Trouble
 

@@ -13,9 +13,8 @@ from functools import partial
 from typing import Any
 
 from switchgear.classify import Classifier
-from switchgear.policy import selectors
-from switchgear.policy.rules import Fallback, Hop, Tier
-from switchgear.policy.selectors import Comparison, Condition, Selector
+from switchgear.policy.rules import Fallback, Hop, Tier, selectors
+from switchgear.policy.rules.selectors import Comparison, Condition, Selector
 from switchgear.policy.vocabulary import FailureClass, Kind, RefusalReason
 
 Function = Callable[..., Any]

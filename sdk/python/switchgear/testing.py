@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from switchgear.client import Client
 from switchgear.clock import Clock
 from switchgear.core import Ended
-from switchgear.policy.reading import read_rule
-from switchgear.policy.snapshot import seal
+from switchgear.policy.documents.reading import read_rule
+from switchgear.policy.documents.snapshot import seal
 
 __all__ = ["Ended", "Seen", "fixed_policy"]
 

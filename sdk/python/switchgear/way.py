@@ -14,7 +14,7 @@ from switchgear.classify import Classifier, Failure, classify
 from switchgear.core import Core, Ended
 from switchgear.policy.decision import Again, Decision, GoTo, Tried, Verdict
 from switchgear.policy.facts import CallFacts
-from switchgear.policy.state import Transition, name_of
+from switchgear.policy.machines.state import Transition, name_of
 from switchgear.policy.vocabulary import FailureClass, Outcome
 from switchgear.refused import Refused
 from switchgear.telemetry import Trail, Values

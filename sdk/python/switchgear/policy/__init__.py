@@ -1,19 +1,12 @@
 """The pure policy kernel: no clock, no chance, no I/O, no framework.
 
-What policy is, from the ground up:
+What happens to a call is in this folder: read `decide` first. `matching` finds what
+applies (`precedence` which rules win, `plan` what they amount to), `stages` and
+`guarding` ask the limits and breakers, `settling` gives back and counts; `explain` says
+why. `facts` are what is told of a call, `decision` what is answered.
 
-    vocabulary    the words                 facts         a call, as its caller tells it
-    selectors     which calls               errors        what is wrong, and where
-    parameters    what can be told, once    rule shaping limiting rules   the kinds
-    canonical     JSON with one spelling    values reading   documents to rules and back
-    snapshot      a numbered version
-
-What follows from it:
-
-    precedence    which rules decide        explain       and why
-    overlap tightness cycles review         what is probably not, or cannot be meant
-    wording changes                         a draft in sentences
-
-What happens to a call: read `decide` first; `matching` finds what applies, `stages` and
-`guarding` ask the limits and breakers, `settling` gives back and counts.
+    rules/        the kinds of rules: parameters, selectors, shaping and limiting ones
+    documents/    rules to documents and back: strict reading, one spelling, snapshots
+    machines/     what breakers and limits remember, as frozen values
+    review/       what cannot be meant or probably is not, and a draft in sentences
 """

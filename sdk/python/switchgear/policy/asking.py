@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from switchgear.policy.decision import Permit, Refusal
 from switchgear.policy.facts import CallFacts
+from switchgear.policy.machines.state import Changes, Key, Remembered, State, Transition
 from switchgear.policy.plan import Plan
 from switchgear.policy.rules import Mode, Rule
-from switchgear.policy.state import Changes, Key, Remembered, State, Transition
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ the same answer to the same question.
 
 from __future__ import annotations
 
-from switchgear.policy import guarding, retry, settling, stages, throttle
+from switchgear.policy import guarding, settling, stages
 from switchgear.policy.asking import Asked, Book
 from switchgear.policy.decision import (
     Again,
@@ -28,10 +28,11 @@ from switchgear.policy.decision import (
     Verdict,
 )
 from switchgear.policy.facts import CallFacts
+from switchgear.policy.machines import retry, throttle
+from switchgear.policy.machines.state import Key, State
 from switchgear.policy.matching import Policy
 from switchgear.policy.plan import Plan
 from switchgear.policy.rules import Retry, RunBudget
-from switchgear.policy.state import Key, State
 from switchgear.policy.vocabulary import FailureClass
 
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from switchgear.policy.breaker import Admission
-from switchgear.policy.budget import Share
 from switchgear.policy.facts import CallFacts
-from switchgear.policy.limiter import Bucket
+from switchgear.policy.machines.breaker import Admission
+from switchgear.policy.machines.budget import Share
+from switchgear.policy.machines.limiter import Bucket
+from switchgear.policy.machines.quota import Charge
+from switchgear.policy.machines.slots import Slot
+from switchgear.policy.machines.state import Changes, Key, Transition
 from switchgear.policy.plan import Guard, Plan
-from switchgear.policy.quota import Charge
 from switchgear.policy.rules import Quota, RateLimit
-from switchgear.policy.selectors import Target
-from switchgear.policy.slots import Slot
-from switchgear.policy.state import Changes, Key, Transition
+from switchgear.policy.rules.selectors import Target
 from switchgear.policy.vocabulary import FailureClass, RefusalReason
 
 

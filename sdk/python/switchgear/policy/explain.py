@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from switchgear.policy.documents.snapshot import Snapshot
+from switchgear.policy.documents.values import time_text
 from switchgear.policy.facts import CallFacts
 from switchgear.policy.precedence import Index, decided_by, expired, strength
+from switchgear.policy.review.wording import condition_words
 from switchgear.policy.rules import KINDS, Mode, Rule
-from switchgear.policy.selectors import Condition, fact, holds
-from switchgear.policy.snapshot import Snapshot
-from switchgear.policy.values import time_text
-from switchgear.policy.wording import condition_words
+from switchgear.policy.rules.selectors import Condition, fact, holds
 
 
 class Verdict(StrEnum):

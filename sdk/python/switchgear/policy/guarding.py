@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from switchgear.policy import breaker as breakers
-from switchgear.policy import throttle
 from switchgear.policy.asking import Asked, Book, in_seconds
 from switchgear.policy.decision import BreakerPermit, Refusal, Result
+from switchgear.policy.machines import breaker as breakers
+from switchgear.policy.machines import throttle
+from switchgear.policy.machines.state import Changes, State, Transition
 from switchgear.policy.plan import Guard
 from switchgear.policy.rules import Mode
-from switchgear.policy.state import Changes, State, Transition
 from switchgear.policy.vocabulary import FailureClass, RefusalReason
 
 

@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import Generic, NamedTuple, TypeVar, cast
 
 from switchgear.policy.facts import CallFacts
+from switchgear.policy.machines.state import Key
 from switchgear.policy.plan import Guard, Plan, hop_of, hops_after
 from switchgear.policy.precedence import Index, expired
 from switchgear.policy.rules import (
@@ -26,8 +27,7 @@ from switchgear.policy.rules import (
     RunBudget,
     Timeout,
 )
-from switchgear.policy.selectors import fact
-from switchgear.policy.state import Key
+from switchgear.policy.rules.selectors import fact
 
 # A plan is always about these.
 _ALWAYS = ("kind", "target", "service")

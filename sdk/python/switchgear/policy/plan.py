@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from switchgear.policy.facts import CallFacts
+from switchgear.policy.machines.state import Key
 from switchgear.policy.rules import CircuitBreaker, Fallback, Hop, Retry, Timeout
-from switchgear.policy.state import Key
 
 
 @dataclass(frozen=True, slots=True)

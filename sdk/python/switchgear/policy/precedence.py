@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 
+from switchgear.policy.documents.snapshot import Snapshot
 from switchgear.policy.facts import CallFacts
 from switchgear.policy.rules import (
     CircuitBreaker,
@@ -26,7 +27,6 @@ from switchgear.policy.rules import (
     Tier,
     Timeout,
 )
-from switchgear.policy.snapshot import Snapshot
 
 SHAPING = (Retry, Timeout, CircuitBreaker, Fallback)
 # The order in which a call is asked about its limits.

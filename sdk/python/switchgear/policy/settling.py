@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from switchgear.policy import budget, limiter, quota, slots
 from switchgear.policy.decision import (
     BreakerPermit,
     Permits,
@@ -22,8 +21,9 @@ from switchgear.policy.decision import (
     Step,
 )
 from switchgear.policy.guarding import learned, throttled, told
+from switchgear.policy.machines import budget, limiter, quota, slots
+from switchgear.policy.machines.state import Changes, Remembered, State, Transition
 from switchgear.policy.rules import Mode
-from switchgear.policy.state import Changes, Remembered, State, Transition
 
 
 def settle(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from switchgear.policy import budget, limiter, quota, retry, slots
 from switchgear.policy.asking import Asked, Book, in_seconds
 from switchgear.policy.decision import (
     QuotaPermit,
@@ -17,6 +16,8 @@ from switchgear.policy.decision import (
     RunPermit,
     SlotPermit,
 )
+from switchgear.policy.machines import budget, limiter, quota, retry, slots
+from switchgear.policy.machines.state import Key
 from switchgear.policy.matching import Match
 from switchgear.policy.plan import Plan
 from switchgear.policy.rules import (
@@ -26,7 +27,6 @@ from switchgear.policy.rules import (
     RateLimit,
     RunBudget,
 )
-from switchgear.policy.state import Key
 from switchgear.policy.vocabulary import RefusalReason
 
 # Where no timeout says how long an attempt may hold its slot: twice the default one.

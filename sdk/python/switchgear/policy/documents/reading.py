@@ -11,9 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from switchgear.policy import canonical
+from switchgear.policy.documents import canonical
+from switchgear.policy.documents.values import (
+    READERS,
+    SLUG,
+    members_of,
+    text,
+    texts,
+    time_text,
+)
 from switchgear.policy.errors import PolicyError, below, step
-from switchgear.policy.parameters import Parameter, Type, document_of
 from switchgear.policy.rules import (
     COMMON,
     KINDS,
@@ -22,8 +29,14 @@ from switchgear.policy.rules import (
     RunBudget,
     parameters,
 )
-from switchgear.policy.selectors import FACTS, Comparison, Condition, Selector, Target
-from switchgear.policy.values import READERS, SLUG, members_of, text, texts, time_text
+from switchgear.policy.rules.parameters import Parameter, Type, document_of
+from switchgear.policy.rules.selectors import (
+    FACTS,
+    Comparison,
+    Condition,
+    Selector,
+    Target,
+)
 from switchgear.policy.vocabulary import Kind
 
 DAY_S = 86_400.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar
 
-from switchgear.policy import parameters as p
-from switchgear.policy.selectors import Selector
+from switchgear.policy.rules import parameters as p
+from switchgear.policy.rules.selectors import Selector
 
 # The facts by which calls can be told apart when they share a breaker or a limit.
 SCOPE = (

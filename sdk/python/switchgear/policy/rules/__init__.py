@@ -6,7 +6,7 @@ makes rules out of documents and documents out of rules.
 
 from __future__ import annotations
 
-from switchgear.policy.limiting import (
+from switchgear.policy.rules.limiting import (
     Concurrency,
     KillSwitch,
     Quota,
@@ -14,9 +14,15 @@ from switchgear.policy.limiting import (
     RunBudget,
     Window,
 )
-from switchgear.policy.parameters import Parameter, parts
-from switchgear.policy.rule import Mode, Rule, Tier
-from switchgear.policy.shaping import CircuitBreaker, Fallback, Hop, Retry, Timeout
+from switchgear.policy.rules.parameters import Parameter, parts
+from switchgear.policy.rules.rule import Mode, Rule, Tier
+from switchgear.policy.rules.shaping import (
+    CircuitBreaker,
+    Fallback,
+    Hop,
+    Retry,
+    Timeout,
+)
 
 __all__ = [
     "COMMON",

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from switchgear.policy.machines.state import steady
 from switchgear.policy.rules import RateLimit
-from switchgear.policy.state import steady
 
 # Unix seconds in a float cannot be told apart any closer.
 _INSTANT_S = 1e-6

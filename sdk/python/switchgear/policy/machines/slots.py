@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from switchgear.policy.state import waiting
+from switchgear.policy.machines.state import waiting
 
 
 @dataclass(frozen=True, slots=True)

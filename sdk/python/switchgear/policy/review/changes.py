@@ -10,17 +10,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from switchgear.policy.parameters import Parameter
-from switchgear.policy.reading import rule_document
-from switchgear.policy.rules import COMMON, Rule, parameters
-from switchgear.policy.selectors import Selector
-from switchgear.policy.wording import (
+from switchgear.policy.documents.reading import rule_document
+from switchgear.policy.review.wording import (
     condition_words,
     kind_words,
     parameter_words,
     selector_words,
     value_words,
 )
+from switchgear.policy.rules import COMMON, Rule, parameters
+from switchgear.policy.rules.parameters import Parameter
+from switchgear.policy.rules.selectors import Selector
 
 _NAMING = ("target", "model")
 _EVERY = "every call"

@@ -11,23 +11,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from switchgear.policy import canonical
-from switchgear.policy.errors import PolicyError, step
-from switchgear.policy.reading import (
+from switchgear.policy.documents import canonical
+from switchgear.policy.documents.reading import (
     Document,
     mapping,
     read_rule,
     refuse_unknown,
     rule_document,
 )
-from switchgear.policy.rules import KINDS, CircuitBreaker, Rule
-from switchgear.policy.values import (
+from switchgear.policy.documents.values import (
     members_of,
     number_from_one,
     text,
     time_seconds,
     time_text,
 )
+from switchgear.policy.errors import PolicyError, step
+from switchgear.policy.rules import KINDS, CircuitBreaker, Rule
 
 API_VERSION = "policy.v1"
 MAX_RULES = 2000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from switchgear.policy.parameters import Parameter, Type
-from switchgear.policy.selectors import Comparison, Condition, Selector
+from switchgear.policy.rules.parameters import Parameter, Type
+from switchgear.policy.rules.selectors import Comparison, Condition, Selector
 
 
 def kind_words(kind: str) -> str:

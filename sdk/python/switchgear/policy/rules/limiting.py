@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar
 
-from switchgear.policy import parameters as p
-from switchgear.policy.rule import SCOPE, Fault, Rule
+from switchgear.policy.rules import parameters as p
+from switchgear.policy.rules.rule import SCOPE, Fault, Rule
 
 _UNITS = ("calls", "tokens_total")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday")

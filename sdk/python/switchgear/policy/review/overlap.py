@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 
-from switchgear.policy.rule import Rule
-from switchgear.policy.selectors import (
+from switchgear.policy.rules.rule import Rule
+from switchgear.policy.rules.selectors import (
     ANYTHING,
     FACTS,
     Comparison,

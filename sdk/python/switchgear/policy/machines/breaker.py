@@ -14,11 +14,11 @@ import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from switchgear.policy.machines.slots import Slot, held
+from switchgear.policy.machines.state import forgotten, waiting
+from switchgear.policy.machines.window import EMPTY, Window, kept_as
 from switchgear.policy.rules import CircuitBreaker
-from switchgear.policy.slots import Slot, held
-from switchgear.policy.state import forgotten, waiting
 from switchgear.policy.vocabulary import FailureClass
-from switchgear.policy.window import EMPTY, Window, kept_as
 
 # They say nothing about whether the target works, unless a rule records them.
 _SILENT = frozenset(

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import ClassVar
 
-from switchgear.policy import parameters as p
-from switchgear.policy.rule import SCOPE, Fault, Rule
-from switchgear.policy.selectors import Target
+from switchgear.policy.rules import parameters as p
+from switchgear.policy.rules.rule import SCOPE, Fault, Rule
+from switchgear.policy.rules.selectors import Target
 from switchgear.policy.vocabulary import RETRYABLE, FailureClass, RefusalReason
 
 _TRANSIENT = tuple(each for each in FailureClass if each in RETRYABLE)

@@ -11,8 +11,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from switchgear.policy.errors import PolicyError, step
-from switchgear.policy.parameters import EXACT, Parameter, Type
-from switchgear.policy.selectors import Target
+from switchgear.policy.rules.parameters import EXACT, Parameter, Type
+from switchgear.policy.rules.selectors import Target
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _TEXT_MOST = 255

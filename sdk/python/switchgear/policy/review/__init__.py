@@ -10,10 +10,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from switchgear.policy.changes import Sentence, sentences
-from switchgear.policy.cycles import check_together, fallback_cycle, may_select
-from switchgear.policy.overlap import covers, overlap, rivals
 from switchgear.policy.precedence import decided_by, strength
+from switchgear.policy.review.changes import Sentence, sentences
+from switchgear.policy.review.cycles import check_together, fallback_cycle, may_select
+from switchgear.policy.review.overlap import covers, overlap, rivals
+from switchgear.policy.review.tightness import tighter
 from switchgear.policy.rules import (
     Concurrency,
     Fallback,
@@ -23,8 +24,7 @@ from switchgear.policy.rules import (
     Rule,
     Timeout,
 )
-from switchgear.policy.selectors import Target
-from switchgear.policy.tightness import tighter
+from switchgear.policy.rules.selectors import Target
 
 __all__ = [
     "Code",

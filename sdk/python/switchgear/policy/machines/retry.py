@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from switchgear.policy.facts import CallFacts
+from switchgear.policy.machines.state import forgotten
 from switchgear.policy.rules import Retry
-from switchgear.policy.state import forgotten
 from switchgear.policy.vocabulary import Kind
 
 # A retry costs a hundred points; a call earns as many as the rule has percent.

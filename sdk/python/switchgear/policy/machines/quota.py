@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from switchgear.policy.facts import CallFacts
-from switchgear.policy.periods import Period, period_at
+from switchgear.policy.machines.periods import Period, period_at
+from switchgear.policy.machines.state import steady
 from switchgear.policy.rules import Quota, Window
-from switchgear.policy.state import steady
 
 # So many calls of unknown price use a limit up: what nobody can price is not free.
 UNPRICED_CALLS = 100

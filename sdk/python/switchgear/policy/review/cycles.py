@@ -12,9 +12,9 @@ from itertools import chain
 from typing import NamedTuple, TypeVar
 
 from switchgear.policy.errors import PolicyError
-from switchgear.policy.overlap import overlap, possible
+from switchgear.policy.review.overlap import overlap, possible
 from switchgear.policy.rules import Fallback, Mode, Quota, Rule
-from switchgear.policy.selectors import (
+from switchgear.policy.rules.selectors import (
     ANYTHING,
     Comparison,
     Condition,

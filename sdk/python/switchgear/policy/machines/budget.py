@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from switchgear.policy.facts import CallFacts
-from switchgear.policy.quota import unpriced
+from switchgear.policy.machines.quota import unpriced
+from switchgear.policy.machines.state import forgotten
 from switchgear.policy.rules import RunBudget
-from switchgear.policy.state import forgotten
 from switchgear.policy.vocabulary import Kind
 
 # Different calls that are remembered, per run: a longer circle is not noticed.

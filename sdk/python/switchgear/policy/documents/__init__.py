@@ -1,0 +1,1 @@
+"""Documents to rules and back: strict reading, one spelling, a numbered snapshot."""

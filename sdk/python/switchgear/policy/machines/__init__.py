@@ -1,0 +1,1 @@
+"""What breakers and limits remember: frozen values, and how each becomes the next."""
