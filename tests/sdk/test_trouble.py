@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
+from collections import deque
 
 import pytest
 
@@ -355,3 +357,37 @@ def test_a_wrong_rule_is_refused_by_the_test_kit(client):
     with pytest.raises(ValueError, match="max_attempts"):
         with fixed_policy(client, retry(max_attempts=99)):
             pass
+
+
+def test_two_threads_that_tidy_up_at_once_do_not_trip_over_each_other(client):
+    class Raced(deque):
+        def popleft(self):
+            super().popleft()
+            return super().popleft()  # the last one is gone by now
+
+    client._core.left = Raced([int])
+
+    with client.call("search") as call:
+        pass
+
+    assert call.outcome == "ok"
+
+
+def test_a_run_may_end_in_another_context_than_it_began_in(client):
+    def request():
+        with client.run(tenant="acme"):
+            yield
+
+    begun = request()
+    contextvars.copy_context().run(next, begun)
+
+    assert next(begun, "over") == "over"
+
+
+@pytest.mark.parametrize("said", [float("nan"), float("inf"), -1, "many", 10**400])
+def test_a_usage_that_cannot_be_counted_is_not(client, said):
+    with fixed_policy(client, rule("quota", unit="usd", limit="5")) as seen:
+        with client.call("search", kind="model") as call:
+            call.used(input_tokens=said, output_tokens=said, cost_usd=said)
+
+    assert [each.outcome for each in seen.calls] == ["ok"]

@@ -10,6 +10,7 @@ from switchgear.policy.decision import Permits, Result
 _NANO = 1_000_000_000
 _TOKENS = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
 _COST = "gen_ai.usage.cost"
+_MOST = 2**63  # what a span can carry
 
 
 class Attempt:
@@ -54,7 +55,8 @@ class Attempt:
         for key, value in zip(
             (*_TOKENS, _COST), (inputs, outputs, cost_usd), strict=True
         ):
-            if value is not None:
+            # Whatever a provider says of itself: only what can be counted is.
+            if isinstance(value, int | float) and 0 <= value < _MOST:
                 self.used[key] = value
 
     @property

@@ -50,7 +50,11 @@ class Core:
 
     def tidy(self) -> None:
         while self.left:
-            self._do(self.left.popleft())
+            try:
+                chore = self.left.popleft()
+            except IndexError:  # another thread was quicker
+                return
+            self._do(chore)
 
     def tell(self, ended: Ended) -> None:
         for listener in self.listeners:

@@ -6,6 +6,7 @@ threads unless their context is copied.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from types import TracebackType
@@ -54,7 +55,9 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        scope.reset(self._token)
+        # A generator may be resumed in another context: nothing is to be reset there.
+        with suppress(ValueError):
+            scope.reset(self._token)
         if self._begins:
             self._governor.end_run(self.id)
 
