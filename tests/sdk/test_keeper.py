@@ -270,6 +270,45 @@ def test_a_bad_policy_fetched_twice_leaves_the_last_good_one_to_restart_on(
     assert (cache.read(CURRENT), cache.read(LAST_GOOD)) == (V1, V1)
 
 
+def test_after_a_restart_a_policy_that_breaks_is_left_for_the_trusted_one_on_disk(
+    make_keeper, holder, cache
+):
+    cache.write(LAST_GOOD, V1)
+    cache.write(CURRENT, V2)
+    keeper = make_keeper()
+    keeper.boot()
+    running = keeper.standing.running_version
+    holder.error = "KeyError('x')"
+
+    assert keeper.look_back()
+
+    assert (running, keeper.standing.running_version) == (2, 1)
+
+
+def test_a_policy_that_was_trusted_is_trusted_after_a_restart(
+    make_keeper, holder, cache
+):
+    cache.write(LAST_GOOD, V2)
+    cache.write(CURRENT, V2)
+
+    make_keeper().boot()
+
+    assert [one.version for one in holder.adopted] == [2]
+    assert holder.trusted.version == 2
+
+
+def test_a_disk_that_kept_an_older_policy_does_not_take_a_service_back(
+    make_keeper, cache
+):
+    cache.write(LAST_GOOD, V3)
+    cache.write(CURRENT, V2)
+
+    keeper = make_keeper()
+    keeper.boot()
+
+    assert keeper.standing.running_version == 3
+
+
 @pytest.mark.parametrize("torn", [b"", b"{", V2[:-5], b"\xff\xfe" * 50])
 def test_a_corrupt_file_is_passed_over_for_the_last_good_one(
     make_keeper, cache, torn, caplog

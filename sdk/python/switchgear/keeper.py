@@ -61,15 +61,29 @@ class Keeper:
         self.standing = Standing()
 
     def boot(self) -> None:
-        """Run what ran last time, before anything is asked of anybody."""
-        for name in (CURRENT, LAST_GOOD):
-            try:
-                body = self._cache.read(name) if self._cache else None
-                if body is not None:
-                    self._apply(read_snapshot(body), body)
-                    return
-            except Exception as error:  # noqa: BLE001  any file may hold anything
-                self._trouble.say("cache", f"{name} cannot be used: {error!r}")
+        """Run what ran last time, before anything is asked of anybody.
+
+        The trusted one comes first: should the other break, it is there to run again.
+        """
+        if self._run_from(LAST_GOOD):
+            self._soaking = None
+            self._holder.trust()
+        self._run_from(CURRENT)
+
+    def _run_from(self, name: str) -> bool:
+        try:
+            body = self._cache.read(name) if self._cache else None
+            if body is None:
+                return False
+            snapshot = read_snapshot(body)
+            is_running = snapshot.digest == self.standing.running_digest
+            if is_running or self._overtaken(snapshot):
+                return False
+            self._apply(snapshot, body)
+        except Exception as error:  # noqa: BLE001  any file may hold anything
+            self._trouble.say("cache", f"{name} cannot be used: {error!r}")
+            return False
+        return True
 
     def known(self) -> tuple[str, ...]:
         """Digests that need not be sent."""
