@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 from switchgear.call import Call
 from switchgear.core import Core
 from switchgear.policy.facts import CallFacts
+from switchgear.policy.frozen import frozen
 
 Work = Callable[[], Any]
 # Who can answer a hop, and how; ``None``: nobody here.
@@ -26,14 +27,14 @@ Finder = Callable[[CallFacts, Call], "tuple[Call, Work] | None"]
 OVER = object()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wait:
     """Let some time pass."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Try:
     """Make one attempt."""
 
@@ -41,7 +42,7 @@ class Try:
     work: Work
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Done:
     """What became of an attempt, or of it all."""
 
@@ -49,7 +50,7 @@ class Done:
     error: BaseException | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Begun:
     """A stream whose first item is there: its calls end when it does."""
 

@@ -60,10 +60,15 @@ class Delivery:
         self.heard = threading.Event()  # the control plane said what to run
 
     def start(self) -> None:
-        self._thread = threading.Thread(
+        thread = threading.Thread(
             target=self._run, name="switchgear-delivery", daemon=True
         )
-        self._thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:  # the machine or the interpreter has no more
+            self._trouble.say("thread", self._without(error))
+        else:
+            self._thread = thread
 
     def close(self) -> None:
         """Stop, without waiting for anybody else."""

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 
 from switchgear.policy.decision import Permit, Refusal
 from switchgear.policy.facts import CallFacts
+from switchgear.policy.frozen import frozen
 from switchgear.policy.machines.state import Changes, Key, Remembered, State, Transition
 from switchgear.policy.plan import Plan
 from switchgear.policy.rules import Mode, Rule
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """What is asked about: one attempt of a call, at a time."""
 

@@ -6,10 +6,11 @@ attempt through is settled exactly once: by its end, or by never having been mad
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from switchgear.policy.facts import CallFacts
+from switchgear.policy.frozen import frozen
 from switchgear.policy.machines.breaker import Admission
 from switchgear.policy.machines.budget import Share
 from switchgear.policy.machines.limiter import Bucket
@@ -32,7 +33,7 @@ class Verdict(StrEnum):
     SHADOW_REFUSE = "shadow_refuse"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refusal:
     """Why an attempt is not made, for programs and for models."""
 
@@ -47,7 +48,7 @@ class Refusal:
     pass_on: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunPermit:
     key: Key
     call: CallFacts
@@ -55,13 +56,13 @@ class RunPermit:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SlotPermit:
     key: Key
     slot: Slot
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RatePermit:
     key: Key
     rule: RateLimit
@@ -69,14 +70,14 @@ class RatePermit:
     poured: Bucket
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QuotaPermit:
     key: Key
     rule: Quota
     charge: Charge
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BreakerPermit:
     guard: Guard
     admission: Admission
@@ -86,7 +87,7 @@ Permit = RunPermit | SlotPermit | RatePermit | QuotaPermit | BreakerPermit
 Permits = tuple[Permit, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GoTo:
     """Another target is to answer. Decide about `call` like about any other."""
 
@@ -94,7 +95,7 @@ class GoTo:
     call: CallFacts
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """What happens to one attempt. Its changes are to be made whatever it says."""
 
@@ -141,7 +142,7 @@ class Decision:
         return tuple(hop.target for hop in self.plan.hops)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """How an attempt ended. None is what nobody knows: its estimate stays."""
 
@@ -152,7 +153,7 @@ class Result:
     cost_nano: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tried:
     """A call so far: how often it was attempted, since when, how it ended last."""
 
@@ -161,7 +162,7 @@ class Tried:
     result: Result
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """What the end of an attempt changes."""
 
@@ -170,7 +171,7 @@ class Step:
     breaker_state: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Again:
     """Try again after a while. Its changes are to be made before waiting."""
 
@@ -192,7 +193,7 @@ class Halt(StrEnum):
     RETRY_BUDGET = "retry_budget"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stop:
     """The call has failed for good."""
 

@@ -11,9 +11,10 @@ that never comes back has failed at its deadline. One failed probe is enough.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
+from switchgear.policy.frozen import frozen
 from switchgear.policy.machines.slots import Slot, held
 from switchgear.policy.machines.state import forgotten, waiting
 from switchgear.policy.machines.window import EMPTY, Window, kept_as
@@ -51,7 +52,7 @@ _BY_OPERATOR = frozenset({Phase.FORCED_OPEN, Phase.DISABLED, Phase.METRICS_ONLY}
 _COUNTING = frozenset({Phase.CLOSED, Phase.METRICS_ONLY})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Breaker:
     """What one breaker knows."""
 
@@ -76,7 +77,7 @@ class Breaker:
         return self.phase not in _BY_OPERATOR and now - self.until >= _ABANDONED_S
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Turn:
     """A change of phase, and why."""
 
@@ -85,7 +86,7 @@ class Turn:
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Admission:
     """What an attempt carries: the generation that let it through, its probe slot."""
 
@@ -93,7 +94,7 @@ class Admission:
     probe: Slot | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """What an attempt says about its target."""
 

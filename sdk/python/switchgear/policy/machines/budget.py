@@ -7,10 +7,11 @@ same target with the same arguments are counted, the latest of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeVar
 
 from switchgear.policy.facts import CallFacts
+from switchgear.policy.frozen import frozen
 from switchgear.policy.machines.quota import unpriced
 from switchgear.policy.machines.state import forgotten
 from switchgear.policy.rules import RunBudget
@@ -22,7 +23,7 @@ Repeated = tuple[str, str, bytes]
 K = TypeVar("K")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Run:
     """One run, as far as it has come."""
 
@@ -40,7 +41,7 @@ class Run:
         return forgotten(self.seen, now)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Share:
     """What one attempt took of the budget of its run."""
 

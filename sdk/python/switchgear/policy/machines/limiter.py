@@ -7,8 +7,7 @@ the attempt has ended, but never what has leaked out meanwhile.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from switchgear.policy.frozen import frozen
 from switchgear.policy.machines.state import steady
 from switchgear.policy.rules import RateLimit
 
@@ -16,7 +15,7 @@ from switchgear.policy.rules import RateLimit
 _INSTANT_S = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bucket:
     """How full it is at a time, and how fast it leaks."""
 

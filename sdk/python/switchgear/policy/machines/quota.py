@@ -8,9 +8,10 @@ replaces the estimate. An attempt that never reports stays counted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from switchgear.policy.facts import CallFacts
+from switchgear.policy.frozen import frozen
 from switchgear.policy.machines.periods import Period, period_at
 from switchgear.policy.machines.state import steady
 from switchgear.policy.rules import Quota, Window
@@ -19,7 +20,7 @@ from switchgear.policy.rules import Quota, Window
 UNPRICED_CALLS = 100
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spent:
     """What went in one window, in units of the rule, and the dearest attempt in it."""
 
@@ -33,7 +34,7 @@ class Spent:
         return now >= self.period.until
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Charge:
     """What one attempt counts for, in which window."""
 

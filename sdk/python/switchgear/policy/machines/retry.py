@@ -7,9 +7,8 @@ wake up at once, there are never more than the calls have earned.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from switchgear.policy.facts import CallFacts
+from switchgear.policy.frozen import frozen
 from switchgear.policy.machines.state import forgotten
 from switchgear.policy.rules import Retry
 from switchgear.policy.vocabulary import Kind
@@ -20,7 +19,7 @@ _PRICE = 100
 FULL = 10 * _PRICE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reserve:
     """The points a target has left; one that nobody knows is full."""
 

@@ -6,12 +6,11 @@ again at its deadline. Giving it back after that frees nobody else's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from switchgear.policy.frozen import frozen
 from switchgear.policy.machines.state import waiting
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Slot:
     """One of those that are taken."""
 
@@ -20,7 +19,7 @@ class Slot:
     until: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Slots:
     """Those that are taken, and how many ever were."""
 

@@ -7,13 +7,14 @@ its size however much traffic there is. A count window holds one bit per result.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from switchgear.policy.frozen import frozen
 
 # A second, and the results in it: all, failed, slow.
 Cell = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TimeWindow:
     """The results of the current second and of the `size` - 1 seconds before it."""
 
@@ -53,7 +54,7 @@ class TimeWindow:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CountWindow:
     """The last `size` results: one bit each, the newest lowest."""
 
