@@ -112,6 +112,18 @@ def test_a_part_of_ours_that_breaks_does_not_stop_a_function(
     assert len(caplog.records) == 1
 
 
+def test_a_machine_without_a_thread_to_spare_costs_one_line(monkeypatch, caplog):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    with Client(endpoint="http://127.0.0.1:1", service="shop") as client:
+        assert client.tool("search")(lambda: "answer")() == "answer"
+
+    assert len(caplog.records) == 1
+
+
 def test_a_listener_that_breaks_is_heard_of_once(client, caplog):
     client._core.listeners.append(lambda ended: 1 / 0)
 
@@ -162,6 +174,19 @@ def test_arguments_that_cannot_be_shown_are_no_trouble(client):
 
     with fixed_policy(client, budget), client.run():
         assert [search(Shy()) for _ in range(2)] == ["answer"] * 2
+
+
+def test_arguments_that_cannot_be_shown_are_governed_all_the_same(client):
+    class Shy:
+        def __repr__(self) -> str:
+            raise RuntimeError("no")
+
+    search = client.tool("search")(lambda what: "answer")
+    budget = rule("run_budget", id="run", loop_threshold=2)
+
+    with fixed_policy(client, budget, kill_switch("search")), client.run():
+        with pytest.raises(Refused):
+            search(Shy())
 
 
 def test_a_policy_that_breaks_at_work_is_left_for_the_last_good_one(
