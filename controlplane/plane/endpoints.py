@@ -112,7 +112,7 @@ async def fetch(request: Request) -> None:
         await _send_snapshot(request, snapshot)
     else:
         # Who refused it and shows no other has nothing for which 304 were an answer.
-        headers = [(b"etag", snapshot.etag)] if held & {snapshot.etag, b"*"} else []
+        headers = _headers(snapshot) if held & {snapshot.etag, b"*"} else []
         await _answer(request.send, 304 if held else 204, headers)
 
 
@@ -229,16 +229,20 @@ def _leaving(reconnect_after_ms: tuple[int, int]) -> NotNow:
 
 
 async def _send_snapshot(request: Request, snapshot: Snapshot) -> None:
-    headers = [
-        (b"etag", snapshot.etag),
-        (b"cache-control", b"private, no-cache"),
-        (b"vary", b"accept-encoding"),
-    ]
-    body = snapshot.body
+    headers, body = _headers(snapshot), snapshot.body
     if snapshot.zipped and b"gzip" in request.header(b"accept-encoding").lower():
         headers.append((b"content-encoding", b"gzip"))
         body = snapshot.zipped
     await _answer(request.send, 200, headers, body)
+
+
+def _headers(snapshot: Snapshot) -> Headers:
+    """The same with 200 and with 304: caches take them over from either."""
+    return [
+        (b"etag", snapshot.etag),
+        (b"cache-control", b"private, no-cache"),
+        (b"vary", b"accept-encoding"),
+    ]
 
 
 async def _refuse(send: Send, problem: Problem) -> None:

@@ -67,6 +67,19 @@ def test_who_holds_it_already_gets_nothing(project, caller, form):
     assert (answer.status, answer.body) == (304, b"")
 
 
+def test_a_cache_learns_from_304_what_it_learned_from_200(project, caller):
+    publish(project)
+
+    async def scene():
+        whole = await caller.policy()
+        return whole, await caller.policy(etag=whole.headers["etag"])
+
+    whole, same = play(scene)
+
+    for name in ("etag", "cache-control", "vary"):
+        assert same.headers[name] == whole.headers[name]
+
+
 def test_an_edit_is_there_as_soon_as_it_is_committed_hint_or_no_hint(project, caller):
     publish(project)
 
