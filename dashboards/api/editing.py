@@ -100,7 +100,9 @@ def refusals(request: Request) -> Iterator[None]:
     except DraftMoved as error:
         raise Conflict(409, "draft_moved", error) from error
     except PolicyRefused as error:
-        raise Invalid(("policy_refused", error.message, error.pointer)) from error
+        finding = ("policy_refused", error.message, error.pointer)
+        # Its words are said of a field: who reads this line alone must know which.
+        raise Invalid(finding, detail=str(error)) from error
 
 
 class Conflict(Problem):

@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from django.db.models import OuterRef, Subquery
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from controlplane import actions
 from controlplane.compiling import compare
-from controlplane.models import Environment, PolicyVersion
+from controlplane.models import PolicyVersion
 from dashboards.api import policy_shapes as shapes
 from dashboards.api.editing import Editing, body_of, refusals
 from dashboards.api.endpoint import JSON, describe, items
@@ -85,14 +86,15 @@ class OfVersions(Editing):
 
     def published(self, made: Iterable[PolicyVersion]) -> JSON:
         """What was made, and what is in force now."""
-        places = Environment.objects.filter(project_id=self.scope.project_id)
-        current = [
-            place.versions.select_related("environment").order_by("-number").first()
-            for place in places.order_by("name")
-        ]
+        latest = PolicyVersion.objects.filter(environment=OuterRef("environment"))
+        current = PolicyVersion.objects.filter(
+            environment__project_id=self.scope.project_id,
+            number=Subquery(latest.order_by("-number").values("number")[:1]),
+        )
+        rows = current.select_related("environment").defer("document")
         return {
             "versions": [version(one) for one in made],
-            "current": [version(one) for one in current if one is not None],
+            "current": [version(one) for one in rows.order_by("environment__name")],
         }
 
 

@@ -60,9 +60,9 @@ class Problem(exceptions.APIException):
 class Invalid(Problem):
     """The input does not mean anything; every finding names its place."""
 
-    def __init__(self, *findings: Finding) -> None:
+    def __init__(self, *findings: Finding, detail: str = "") -> None:
         code, message, _ = findings[0]
-        super().__init__(400, code, message)
+        super().__init__(400, code, detail or message)
         self.findings = findings
 
 

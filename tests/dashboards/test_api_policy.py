@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from controlplane import actions
@@ -89,6 +91,29 @@ def test_versions_that_are_not_there_are_not_found(policy, editor):
     problem(editor.get(f"{DRAFTS}{'9' * 18}/"), 404, "not_found")
     problem(editor.get(f"{VERSIONS}compare?from=1&to=99"), 404, "not_found")
     problem(send(editor, "post", f"{VERSIONS}99/rollback", {}), 404, "not_found")
+
+
+def test_what_is_in_force_costs_no_question_per_environment(policy, editor, project):
+    def asked():
+        with CaptureQueriesContext(connection) as queries:
+            assert send(editor, "post", PUBLISH, {}).status_code == 200
+        return len(queries)
+
+    asked()  # the key is looked up once
+    before = asked()
+    for name in ("eu", "us", "asia", "test"):
+        actions.first_version(project.pk, name)
+
+    # Publishing looks at each once; telling what is in force must not add to that.
+    assert asked() - before == 4
+    told = send(editor, "post", PUBLISH, {}).json()["current"]
+    assert [(one["environment"], one["number"]) for one in told] == [
+        ("asia", 1),
+        ("default", 3),
+        ("eu", 1),
+        ("test", 1),
+        ("us", 1),
+    ]
 
 
 def test_a_draft_is_opened_filled_read_and_published(policy, editor):

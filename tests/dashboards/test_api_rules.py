@@ -186,6 +186,15 @@ def test_a_cycle_of_fallbacks_is_refused_and_named(policy, editor):
     assert "search.lite" in detail
 
 
+def test_the_first_line_of_a_refusal_says_which_field_it_is_about(policy, editor):
+    told = {"id": "rt-new", "selector": {"tool": "search"}}
+
+    answer = send(editor, "post", "/api/v1/rules/retry/", told)
+
+    detail = problem(answer, 400, "policy_refused", "/selector/tool")["detail"]
+    assert detail.startswith("/selector/tool: is not known here; known are target")
+
+
 def test_a_patch_changes_what_it_names_and_nothing_else(policy, editor):
     before = editor.get(SEARCH).json()
 
