@@ -186,6 +186,11 @@ def test_a_viewer_sees_all_and_is_offered_nothing(policy, user, client):
     assert "data-form disabled" in page
 
 
+@pytest.mark.parametrize("pointer", ["/selector", "/chain/0", "/nowhere/at/all"])
+def test_what_is_wrong_with_no_field_is_said_of_the_rule(pointer):
+    assert form("retry", {}, {pointer: "cannot be"}).error == "cannot be"
+
+
 def test_every_parameter_of_a_kind_is_in_its_form(operator):
     for kind in KINDS:
         page = operator.get(f"/policy/new/{kind}/{HERE}").text

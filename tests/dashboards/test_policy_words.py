@@ -110,3 +110,11 @@ def test_a_change_has_its_old_and_new_parts_marked():
     assert [part["was"] for part in told["parts"] if part["was"]] == ["3"]
     assert [part["now"] for part in told["parts"] if part["now"]] == ["5"]
     assert "->" not in "".join(part["text"] for part in told["parts"])
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [("25", "$25"), ("1000.00", "$1,000"), ("2.5", "$2.50"), ("0.004", "$0.004")],
+)
+def test_money_shows_no_more_digits_than_it_needs(amount, said):
+    assert words.money(amount) == said

@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from channels.db import database_sync_to_async
 from django.utils import timezone
 
 from controlplane import actions, compiling, hints
@@ -146,6 +147,11 @@ def test_fetch_and_messages_give_what_a_new_fetch_gives(in_force):
     assert apply(before, diff(before, after)) == after
 
 
+def aside(action):
+    """On a thread of its own, whose connection is closed afterwards."""
+    return database_sync_to_async(action, thread_sensitive=False)
+
+
 def watching(user, project):
     viewer = Viewer(user, project)
     viewer.scope["path"] = "/ws/rollout/"
@@ -160,7 +166,7 @@ def test_an_acknowledgement_reaches_who_looks(member, in_force, quick):
         await viewer.hear()
         assert viewer.state["short"] == "no instance yet"
 
-        await asyncio.to_thread(running, in_force, "a", 2)
+        await aside(running)(in_force, "a", 2)
         hints.announce_acks(in_force.pk, "default")
         assert (await viewer.hear())["type"] == "changes"
         assert viewer.state["short"] == "1 of 1 applied"
@@ -175,7 +181,7 @@ def test_an_acknowledgement_nobody_told_of_is_found_in_time(member, in_force, qu
     async def story():
         await viewer.connect()
         await viewer.hear()
-        await asyncio.to_thread(running, in_force, "a", 2)
+        await aside(running)(in_force, "a", 2)
         async with asyncio.timeout(2):
             await viewer.hear()
         assert viewer.state["applied"] == 1
