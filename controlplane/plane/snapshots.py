@@ -25,7 +25,7 @@ from controlplane.plane.sharing import SharedReads
 
 logger = logging.getLogger(__name__)
 
-MOST_KEPT = 1_000
+MOST_KEPT_BYTES = 64 * 1024 * 1024
 WORTH_ZIPPING = 1_000  # bytes
 
 
@@ -47,10 +47,16 @@ class Snapshot:
     event: bytes
     refused_by: frozenset[str]  # instances that said they cannot apply it
 
+    @property
+    def size(self) -> int:
+        return len(self.body) + len(self.zipped or b"")
+
 
 class Snapshots:
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_KEPT_BYTES) -> None:
+        # A service is whatever name is asked for, and each may weigh 1 MiB.
         self._kept: OrderedDict[Place, Snapshot] = OrderedDict()
+        self._bytes, self._most = 0, most
         self._shared = SharedReads(self._read)
 
     async def get(self, place: Place) -> Snapshot:
@@ -66,11 +72,16 @@ class Snapshots:
                 raise
             logger.warning("plane.database_failed")
             return kept
-        self._kept[place] = snapshot
-        self._kept.move_to_end(place)
-        if len(self._kept) > MOST_KEPT:
-            self._kept.popitem(last=False)
+        self._keep(place, snapshot)
         return snapshot
+
+    def _keep(self, place: Place, snapshot: Snapshot) -> None:
+        before = self._kept.pop(place, None)
+        self._kept[place] = snapshot
+        self._bytes += snapshot.size - (before.size if before else 0)
+        while self._bytes > self._most and len(self._kept) > 1:
+            _, oldest = self._kept.popitem(last=False)
+            self._bytes -= oldest.size
 
 
 def read(place: Place, kept: Snapshot | None) -> Snapshot:

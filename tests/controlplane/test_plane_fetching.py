@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from dataclasses import replace
 
 import pytest
 from django.db import OperationalError
 
 from controlplane.plane import plane as planes
-from tests.controlplane.planes import (
-    RETRY,
-    aside,
-    play,
-    publish,
-)
+from controlplane.plane.snapshots import Place, Snapshot, Snapshots
+from tests.controlplane.planes import RETRY, aside, play, publish, snapshot
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -181,3 +178,25 @@ def test_a_database_that_is_down_keeps_who_is_known_going(project, caller, monke
     assert same.status == 304
     assert "event: policy" in text
     assert (unknown.status, unknown.headers["retry-after"]) == (503, "1")
+
+
+def test_memory_for_what_is_kept_in_case_the_database_goes_is_bounded(monkeypatch):
+    kept = Snapshots(most=250)
+    monkeypatch.setattr(
+        "controlplane.plane.snapshots.read",
+        lambda place, _: replace(snapshot(1), body=place.service.encode() * 100),
+    )
+
+    async def scene():
+        for service in "aabcbd":
+            await kept.get(Place(1, "prod", service))
+        monkeypatch.setattr("controlplane.plane.snapshots.read", down)
+        found = [kept.get(Place(1, "prod", service)) for service in "abcd"]
+        return await asyncio.gather(*found, return_exceptions=True)
+
+    def down(*_):
+        raise OperationalError
+
+    found = asyncio.run(scene())
+
+    assert [isinstance(one, Snapshot) for one in found] == [False, True, False, True]
