@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import threading
 from collections import deque
+from contextlib import suppress
 
 import pytest
 
 from switchgear import Client, Refused
+from switchgear.policy.documents.snapshot import read_snapshot
+from switchgear.policy.precedence import Index
 from switchgear.testing import fixed_policy
 from tests.sdk.plane import snapshot_body
 from tests.sdk.rules import kill_switch, retry, rule
@@ -194,7 +198,6 @@ def test_a_policy_that_breaks_at_work_is_left_for_the_last_good_one(
 ):
     governor = client._core.governor
     from switchgear.policy.decide import decide
-    from switchgear.policy.documents.snapshot import read_snapshot
 
     def decide_or_break(policy, *args, **kwargs):
         if governor.version == 2:
@@ -241,7 +244,6 @@ def test_many_threads_share_one_budget(client):
 
 
 def test_an_edit_keeps_what_was_counted(client):
-    from switchgear.policy.documents.snapshot import read_snapshot
 
     search = client.tool("search")(lambda: "answer")
     one = rule("rate_limit", id="one", limit=1, period_s=3600)
@@ -416,3 +418,56 @@ def test_a_usage_that_cannot_be_counted_is_not(client, said):
             call.used(input_tokens=said, output_tokens=said, cost_usd=said)
 
     assert [each.outcome for each in seen.calls] == ["ok"]
+
+
+def test_a_rule_of_the_code_and_a_snapshot_that_come_at_once_both_run(
+    client, monkeypatch
+):
+    governor = client._core.governor
+    meeting = threading.Barrier(2)
+
+    def slowly(rules):
+        with suppress(threading.BrokenBarrierError):  # nobody else is changing it
+            meeting.wait(0.3)
+        return Index(rules)
+
+    monkeypatch.setattr("switchgear.governor.Index", slowly)
+    came = threading.Thread(
+        target=governor.adopt, args=[read_snapshot(snapshot_body(1, retry()))]
+    )
+    came.start()
+    search = client.tool("search", fallback=lambda: "kept")(lambda: 1 / 0)
+    came.join()
+
+    assert governor.version == 1
+    assert search() == "kept"
+
+
+def test_who_hears_of_our_trouble_may_make_calls(client, monkeypatch):
+    monkeypatch.setattr("switchgear.policy.decide.decide", lambda *a, **k: 1 / 0)
+    tell = client.tool("tell")(lambda: "told")
+    told = []
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            told.append(tell())
+
+    handler = Handler()
+    logging.getLogger("switchgear").addHandler(handler)
+    caller = threading.Thread(target=tell, daemon=True)
+    caller.start()
+    caller.join(5)
+    logging.getLogger("switchgear").removeHandler(handler)
+
+    assert told == ["told"]
+
+
+def test_a_coroutine_that_no_loop_runs_is_guarded_all_the_same(client):
+    @client.tool("search")
+    async def search():
+        return "answer"
+
+    with pytest.raises(StopIteration) as done:
+        search().send(None)
+
+    assert done.value.value == "answer"

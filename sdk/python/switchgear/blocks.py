@@ -6,22 +6,23 @@ call = await client.acall("search")               ends with ``call.close()``
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Generator
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self
 
 from switchgear.call import Call
+from switchgear.course import bounded
 
 
 class AsyncCall(Call):
     """One call; in a block, its attempt is ended when its time is over."""
 
-    _bound: asyncio.Timeout
+    _bound: AbstractAsyncContextManager[object]
 
     async def __aenter__(self) -> Self:
         self.__enter__()
-        self._bound = asyncio.timeout(self.timeout_s)
+        self._bound = bounded(self.timeout_s)
         await self._bound.__aenter__()
         return self
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Generator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any
@@ -197,7 +198,7 @@ async def _tried_async(work: Work, call: Call | None = None) -> Done:
     if call is not None:
         call.enter()
     try:
-        async with asyncio.timeout(call.timeout_s if call else None):
+        async with bounded(call.timeout_s if call else None):
             value = work()
             if inspect.isawaitable(value):
                 value = await value
@@ -209,10 +210,15 @@ async def _tried_async(work: Work, call: Call | None = None) -> Done:
             call.leave()
 
 
+def bounded(seconds: float | None) -> AbstractAsyncContextManager[object]:
+    """So much time, if it is bounded at all: else it need not even be a task."""
+    return nullcontext() if seconds is None else asyncio.timeout(seconds)
+
+
 async def _begun(value: Any, call: Call | None) -> Any:
     """A stream with its first item, or the value itself."""
     if type(value) is AsyncGeneratorType:
-        async with asyncio.timeout(call.item_s() if call else None):
+        async with bounded(call.item_s() if call else None):
             return Begun(value, await anext(value, OVER))
     return Begun(value, next(value, OVER)) if type(value) is GeneratorType else value
 

@@ -44,6 +44,9 @@ class Governor:
     ) -> None:
         self._clock, self._trouble, self._chance = clock, trouble, chance
         self._lock = threading.Lock()
+        # Held while a policy takes the place of another, which is longer than a call
+        # should wait: code adds its rules while the first snapshot comes.
+        self._changing = threading.Lock()
         self._state: dict[Key, Remembered] = {}
         self._own: tuple[Rule, ...] = ()
         self._snapshot: Snapshot | None = None
@@ -63,12 +66,14 @@ class Governor:
 
     def adopt(self, snapshot: Snapshot) -> None:
         """Run this policy from the next attempt on; what was counted stays."""
-        self._run(snapshot, self._own)
+        with self._changing:
+            self._run(snapshot, self._own)
 
     def add(self, rule: Rule) -> None:
         """A rule of the code's own, under whatever comes from the control plane."""
-        own = (*(each for each in self._own if each.id != rule.id), rule)
-        self._run(self._snapshot, own)
+        with self._changing:
+            own = (*(each for each in self._own if each.id != rule.id), rule)
+            self._run(self._snapshot, own)
 
     def trust(self) -> None:
         self._trusted = self._snapshot
@@ -77,8 +82,9 @@ class Governor:
         return self._broken
 
     def fall_back(self) -> Snapshot | None:
-        self._run(self._trusted, self._own)
-        return self._trusted
+        with self._changing:
+            self._run(self._trusted, self._own)
+            return self._trusted
 
     def _run(self, snapshot: Snapshot | None, own: tuple[Rule, ...]) -> None:
         rules = (*(snapshot.rules if snapshot else ()), *own)
@@ -114,9 +120,11 @@ class Governor:
                 )
                 self._state.update(decision.changes)
             except Exception as error:  # noqa: BLE001  our trouble is not the call's
-                self._broke(error)
-                return None
-            return decision
+                self._broken = broken = repr(error)
+            else:
+                return decision
+        self._complain(broken)
+        return None
 
     def settle(self, permits: Permits, result: Result) -> Step | None:
         """Take back what an attempt held, and learn from how it ended."""
@@ -128,9 +136,11 @@ class Governor:
                 step = kernel.attempt_ended(permits, result, self._state, now, chance)
                 self._state.update(step.changes)
             except Exception as error:  # noqa: BLE001  our trouble is not the call's
-                self._broke(error)
-                return None
-            return step
+                self._broken = broken = repr(error)
+            else:
+                return step
+        self._complain(broken)
+        return None
 
     def go_on(self, plan: Plan, call: CallFacts, tried: Tried) -> Next | None:
         """What comes after an attempt that failed."""
@@ -143,9 +153,11 @@ class Governor:
                 if isinstance(step, Again):
                     self._state.update(step.changes)
             except Exception as error:  # noqa: BLE001  our trouble is not the call's
-                self._broke(error)
-                return None
-            return step
+                self._broken = broken = repr(error)
+            else:
+                return step
+        self._complain(broken)
+        return None
 
     def beyond(self, hop: CallFacts, started_at: float) -> CallFacts | None:
         """What stands in for a hop that nobody here can make."""
@@ -166,11 +178,14 @@ class Governor:
                 for key in kernel.run_keys(self._policy, run):
                     self._state.pop(key, None)
             except Exception as error:  # noqa: BLE001  our trouble is not the run's
-                self._broke(error)
+                self._broken = broken = repr(error)
+            else:
+                return
+        self._complain(broken)
 
     def forked(self) -> None:
         """In a child process: nobody holds the lock, and no attempt is under way."""
-        self._lock = threading.Lock()
+        self._lock, self._changing = threading.Lock(), threading.Lock()
         self._state = {
             key: value for key, value in self._state.items() if key[0] != "slots"
         }
@@ -181,6 +196,6 @@ class Governor:
             for key in expire(self._state, now):
                 del self._state[key]
 
-    def _broke(self, error: Exception) -> None:
-        self._broken = repr(error)
-        self._trouble.say("kernel", f"a call went on ungoverned: {error!r}")
+    def _complain(self, broken: str) -> None:
+        # Not under the lock: who handles log lines may make calls of its own.
+        self._trouble.say("kernel", f"a call went on ungoverned: {broken}")

@@ -7,14 +7,13 @@ broken, closed, dropped), what its call held is given back.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import AsyncGeneratorType
 from typing import Any
 
 from switchgear.call import Call
-from switchgear.course import OVER, Begun, end
+from switchgear.course import OVER, Begun, bounded, end
 
 
 class _Flow:
@@ -117,7 +116,7 @@ class AsyncStream(AsyncIterator[Any]):
         if item is not OVER:
             return item
         with flow.inside():
-            async with asyncio.timeout(flow.call.item_s() if flow.call else None):
+            async with bounded(flow.call.item_s() if flow.call else None):
                 item = await _next(flow.items)
         if item is not OVER:
             return item
