@@ -63,6 +63,8 @@ class Attempt:
     def result(self) -> Result:
         """How it ended, for the kernel; what nobody said stays as estimated."""
         failure, used = self.failure, self.used
+        if failure is None and not used:
+            return Result(None, self.took_s)
         tokens = [int(used[key]) for key in _TOKENS if key in used]
         return Result(
             failure.failure_class if failure else None,

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import wraps
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Concatenate, NamedTuple, ParamSpec
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVarTuple, Unpack
 
 from switchgear.policy.facts import CallFacts
 from switchgear.policy.vocabulary import FailureClass, Kind
@@ -29,7 +29,7 @@ else:
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
-_P = ParamSpec("_P")
+_Given = TypeVarTuple("_Given")
 _OPERATIONS = {
     Kind.TOOL: "execute_tool",
     Kind.MODEL: "chat",
@@ -47,14 +47,14 @@ Values = Mapping[str, str | int | float]
 
 
 def _harmless(
-    method: Callable[Concatenate[Trail, _P], None],
-) -> Callable[Concatenate[Trail, _P], None]:
+    method: Callable[[Trail, Unpack[_Given]], None],
+) -> Callable[[Trail, Unpack[_Given]], None]:
     """Whatever an exporter or a processor does, the call goes on."""
 
     @wraps(method)
-    def tried(self: Trail, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
+    def tried(self: Trail, *given: *_Given) -> None:
         try:
-            method(self, *args, **kwargs)
+            method(self, *given)
         except Exception as error:  # noqa: BLE001  processors are somebody else's
             self.trouble.say("telemetry", f"a span cannot be written: {error!r}")
 

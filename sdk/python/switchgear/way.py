@@ -17,7 +17,7 @@ from switchgear.policy.facts import CallFacts
 from switchgear.policy.machines.state import Transition, name_of
 from switchgear.policy.vocabulary import FailureClass, Outcome
 from switchgear.refused import Refused
-from switchgear.telemetry import Trail, Values
+from switchgear.telemetry import Trail
 
 _REFUSING = frozenset({Verdict.REFUSE, Verdict.FALLBACK})
 
@@ -181,12 +181,20 @@ class Way:
         if self.outcome is not None:
             return
         self.outcome = outcome = self._judge(answered=answered)
-        ended = self._ended(outcome)
-        if self.trail is not None:
-            self.trail.ended(self._values(ended), self._complaint(outcome))
+        if self.trail is not None or self._core.listeners:
+            self._report(outcome)
         if self._last is not None:
             self._last.error = None  # it holds frames, and they may hold this call
-        self._core.tell(ended)
+
+    def _report(self, outcome: Outcome) -> None:
+        said = self._said(outcome)
+        if self.trail is not None:
+            values: dict[str, str | int | float] = {**said}
+            if self._version is not None:
+                values["switchgear.policy.version"] = self._version
+            self.trail.ended(values, self._complaint(outcome))
+        if self._core.listeners:
+            self._core.tell(self._ended(said))
 
     def _complaint(self, outcome: Outcome) -> BaseException | str | None:
         """What its caller got instead of an answer."""
@@ -210,25 +218,44 @@ class Way:
             return Outcome.CANCELLED
         return Outcome.FAILED
 
-    def _ended(self, outcome: Outcome) -> Ended:
-        failure = self._last.failure if self._last else None
-        failure_class = failure.failure_class if failure else None
-        refusal = None if self.attempts else self._refusal
-        if refusal is not None:
-            failure_class = FailureClass.REFUSED
+    def _said(self, outcome: Outcome) -> dict[str, str]:
+        """How it ended, in the words of its span."""
+        first, refusal = self._first, None if self.attempts else self._refusal
+        decision = refusal or self._decision
+        verdict = decision.verdict if decision else Verdict.ALLOW
+        if outcome is Outcome.REFUSED:
+            verdict = Verdict.REFUSE
+        values = {
+            "switchgear.outcome": outcome,
+            "switchgear.decision": verdict,
+            "switchgear.failure_class": self._failure_class(outcome),
+            "switchgear.refusal_reason": refusal.reason if refusal else None,
+            "switchgear.rule": self._rule(outcome),
+            "switchgear.breaker.state": self._breaker,
+            "switchgear.fallback.from": first.facts.target if first else None,
+        }
+        return {key: str(value) for key, value in values.items() if value is not None}
+
+    def _failure_class(self, outcome: Outcome) -> FailureClass | None:
         if outcome is Outcome.CANCELLED:
-            failure_class = FailureClass.CANCELLED
+            return FailureClass.CANCELLED
+        if not self.attempts and self._refusal is not None:
+            return FailureClass.REFUSED
+        failure = self._last.failure if self._last else None
+        return failure.failure_class if failure else None
+
+    def _ended(self, said: dict[str, str]) -> Ended:
         return Ended(
             call_id=self._id,
             kind=self.facts.kind,
             target=self.facts.target,
             tenant=self.facts.tenant,
-            outcome=outcome.value,
+            outcome=said["switchgear.outcome"],
             attempts=self.attempts,
-            failure_class=failure_class.value if failure_class else None,
-            refusal_reason=str(refusal.reason) if refusal else None,
-            rule=self._rule(outcome),
-            fallback_from=self._first.facts.target if self._first else None,
+            failure_class=said.get("switchgear.failure_class"),
+            refusal_reason=said.get("switchgear.refusal_reason"),
+            rule=said.get("switchgear.rule"),
+            fallback_from=said.get("switchgear.fallback.from"),
         )
 
     def _rule(self, outcome: Outcome) -> str | None:
@@ -236,29 +263,12 @@ class Way:
         decision = self._refusal or self._decision
         if decision is None:
             return None
-        plan = decision.plan
+        plan, rule = decision.plan, decision.rule
         if outcome is Outcome.FALLBACK and plan.fallback:
             return plan.fallback.id
-        if decision.rule is None and self.attempts > 1 and plan.retry:
+        if rule is None and self.attempts > 1 and plan.retry:
             return plan.retry.id
-        return decision.rule
-
-    def _values(self, ended: Ended) -> Values:
-        decision = self._refusal if not self.attempts else self._decision
-        verdict = decision.verdict if decision else Verdict.ALLOW
-        if ended.outcome == Outcome.REFUSED:
-            verdict = Verdict.REFUSE
-        values = {
-            "switchgear.outcome": ended.outcome,
-            "switchgear.decision": verdict.value,
-            "switchgear.failure_class": ended.failure_class,
-            "switchgear.refusal_reason": ended.refusal_reason,
-            "switchgear.rule": ended.rule,
-            "switchgear.policy.version": self._version,
-            "switchgear.breaker.state": self._breaker,
-            "switchgear.fallback.from": ended.fallback_from,
-        }
-        return {key: value for key, value in values.items() if value is not None}
+        return rule
 
     def _tell(self, transitions: tuple[Transition, ...]) -> None:
         for one in transitions:

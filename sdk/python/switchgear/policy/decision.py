@@ -122,7 +122,8 @@ class Decision:
 
     @property
     def rule(self) -> str | None:
-        return self.cause.rule if self.cause else None
+        cause = self.cause
+        return cause.rule if cause else None
 
     @property
     def message(self) -> str:

@@ -151,4 +151,4 @@ def told(guard: Guard, turns: breakers.Turns) -> tuple[Transition, ...]:
 
 def _show(guard: Guard, known: breakers.Breaker, book: Book) -> None:
     if guard.rule.mode is Mode.ENFORCE:
-        book.breaker_state = known.phase.value
+        book.breaker_state = str(known.phase)

@@ -46,12 +46,12 @@ class Plan:
 
     def timeout_s(self, call: CallFacts, started_at: float, now: float) -> float | None:
         """How long an attempt that begins now may take; 0 if there is no time left."""
+        bounds = []
+        if self.timeout is not None:
+            bounds.append(self.timeout.timeout_ms / 1000)
+        if self.hop is not None and self.hop.timeout_ms is not None:
+            bounds.append(self.hop.timeout_ms / 1000)
         ends_at = self.ends_at(call, started_at)
-        bounds = [
-            bound.timeout_ms / 1000
-            for bound in (self.timeout, self.hop)
-            if bound is not None and bound.timeout_ms is not None
-        ]
         if ends_at is not None:
             bounds.append(max(0.0, ends_at - now))
         return min(bounds, default=None)

@@ -47,7 +47,7 @@ def settle(
         if result is not None:
             changes |= throttled(guard, result, state, now)
         if guard.rule.mode is Mode.ENFORCE:
-            breaker_state = known.phase.value
+            breaker_state = str(known.phase)
     return Step(changes, tuple(transitions), breaker_state)
 
 
