@@ -35,6 +35,10 @@ from switchgear.policy.review.changes import sentences
 from switchgear.policy.rules.selectors import FACTS
 
 REVISION = re.compile(r"[0-9]{1,9}")
+DRAFT_IS_GONE = (
+    "The draft you were editing in was published or discarded meanwhile. "
+    "Once more, and it is in force at once."
+)
 NO_CONDITION = words.Condition("target", "", "")
 
 
@@ -82,6 +86,9 @@ def delete(request: HttpRequest, scope: Scope, rule_id: str) -> HttpResponse:
     base = shell(request, scope, current="policy")
     seen = _desk(base)
     back = redirect(f"{reverse('policy')}?{base['here']}")
+    if _draft_is_gone(request, seen):
+        say(request, f"{rule_id} is not deleted", DRAFT_IS_GONE, bad=True)
+        return back
     try:
         actions.delete_rule(
             seen.project,
@@ -185,6 +192,8 @@ def _edited(request: HttpRequest, editor: Editor) -> HttpResponse:
         document["id"] = editor.view.id
     if errors:
         return _form(request, editor, document, errors=errors, status=400)
+    if _draft_is_gone(request, editor.desk):
+        return _form(request, editor, document, errors={"": DRAFT_IS_GONE}, status=409)
     try:
         saved = _save(request, editor, document)
     except RuleChanged:
@@ -287,3 +296,8 @@ def _seen(request: HttpRequest) -> int | None:
     """The revision the form was made of."""
     text = request.POST.get("rev", "")
     return int(text) if REVISION.fullmatch(text) else None
+
+
+def _draft_is_gone(request: HttpRequest, seen: Desk) -> bool:
+    """Whether what was meant for a draft would now be published."""
+    return "draft" in request.POST and seen.draft is None

@@ -528,6 +528,26 @@ def test_with_a_draft_open_edits_wait_in_it_and_are_told_in_sentences(policy, op
     assert "rt-search is in the draft" in page
 
 
+def test_what_was_meant_for_a_draft_is_not_published_when_the_draft_is_gone(
+    policy, operator
+):
+    draft = Draft.objects.open(policy).get()
+    shown = operator.get(SEARCH).text
+    actions.discard_draft(draft, actor=None)
+    told = filled("retry", rev="1", max_attempts="5") | {"draft": str(draft.pk)}
+
+    saved = operator.post(SEARCH, told)
+    path = f"/policy/rules/rt-search/delete/{HERE}"
+    deleted = operator.post(path, {"rev": "1", "draft": str(draft.pk)}, follow=True)
+
+    assert shown.count(f'name="draft" value="{draft.pk}"') == 2
+    assert saved.status_code == 409
+    for page in (saved.text, deleted.text):
+        assert "published or discarded meanwhile" in page
+    assert 'name="draft"' not in saved.text
+    assert rule_of(policy, "rt-search").document()["max_attempts"] == 3
+
+
 def test_a_draft_is_opened_published_and_said_in_the_history(policy, at_once):
     at_once.post(f"/policy/drafts/{HERE}", {"title": "calmer"})
     draft = Draft.objects.open(policy).get()
