@@ -63,6 +63,19 @@ def test_a_call_is_one_span_with_one_inside_it_per_attempt(client, heard):
     assert [len(one.events) for one in attempts] == [1, 1, 0]
 
 
+def test_a_call_without_any_policy_says_nothing_of_one(client, heard):
+    client.tool("search")(lambda: None)()
+
+    attempt, call = heard.spans()
+    assert dict(call.attributes) == {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": "search",
+        "switchgear.call.id": attempt.attributes["switchgear.call.id"],
+        "switchgear.outcome": "ok",
+        "switchgear.decision": "allow",
+    }
+
+
 def test_a_refused_call_says_by_which_rule_and_why(client, heard):
     search = client.tool("search")(lambda: None)
 
