@@ -44,7 +44,7 @@ def settle(
         changes[guard.breaker] = known
         if turns:
             transitions += told(guard, turns)
-        if result is not None:
+        if result is not None and result.failure_class is not None:
             changes |= throttled(guard, result, state, now)
         if guard.rule.mode is Mode.ENFORCE:
             breaker_state = str(known.phase)
