@@ -91,12 +91,15 @@ def test_a_new_key_works_at_once_and_a_revoked_one_stops_within_five_seconds(ser
     assert export(server, key) == 401
 
 
-def test_it_is_one_small_process(server):
+def test_it_is_one_process_and_small_while_nobody_sends(tmp_path):
+    server = start(environment(tmp_path))
     process = psutil.Process(server.process.pid)
+    children, memory = process.children(), process.memory_full_info()
+    stop(server)
 
-    assert process.children() == []
+    assert children == []
     # Pages that it shares with other processes, the interpreter above all, in part.
-    assert process.memory_full_info().pss < 150 * 2**20
+    assert memory.pss < 150 * 2**20
 
 
 def test_it_starts_again_stops_when_asked_and_keeps_quiet_about_the_key(tmp_path):
