@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -35,13 +36,17 @@ class Server(NamedTuple):
         )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_ports(count: int) -> list[int]:
+    """Different ones: each is held until all are found."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def environment(folder: Path) -> dict[str, str]:
+    port, otlp_port = free_ports(2)
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -50,8 +55,8 @@ def environment(folder: Path) -> dict[str, str]:
     }
     return kept | {
         "SWITCHGEAR_DATA_DIR": str(folder),
-        "SWITCHGEAR_PORT": str(free_port()),
-        "SWITCHGEAR_OTLP_PORT": str(free_port()),
+        "SWITCHGEAR_PORT": str(port),
+        "SWITCHGEAR_OTLP_PORT": str(otlp_port),
     }
 
 
